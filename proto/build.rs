@@ -25,6 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     fs::write(out.join("permissions.rs"), permission_table(&pool))?;
     tonic_prost_build::configure()
         .bytes(".slipway.approval.v1.SubmitDeliveryRequest.body")
+        .boxed(".slipway.rollout.v1.CreateRolloutResponse.outcome.rollout")
         .compile_fds(compiler.file_descriptor_set())?;
     Ok(())
 }

@@ -6,8 +6,6 @@
 //! - [`permission`]: what the caller of each RPC must hold, read out of the protos' options;
 //! - [`reason`]: the constants that errors and decisions carry for programs.
 
-#![allow(missing_docs, clippy::all, reason = "generated code; the protos carry the comments")]
-
 pub mod permission;
 pub mod reason;
 
