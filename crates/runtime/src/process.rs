@@ -10,6 +10,7 @@ use tokio::net::TcpListener;
 use crate::args::{AuthArgs, ListenArgs, TelemetryArgs};
 use crate::auth::{CachedIntrospection, Introspect, Peers, RemoteIntrospection, ServiceAuth};
 use crate::client::{self, Identity, Outbound};
+use crate::metrics::Metrics;
 use crate::problem::Chain;
 use crate::secret::Secret;
 use crate::{Clock, Lifecycle};
@@ -104,6 +105,20 @@ impl Process {
             token: args.auth.service_token().map_err(|error| StartError::settings(&error))?,
             no_auth: args.auth.no_auth,
         })
+    }
+
+    /// Serves metrics when an address is given.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken.
+    pub async fn serve_metrics(&self, address: Option<SocketAddr>) -> Result<(), StartError> {
+        let Some(address) = address else { return Ok(()) };
+        let listener = bind("--metrics-listen", address).await?;
+        if let Some(metrics) = Metrics::start() {
+            self.lifecycle.spawn("metrics", metrics.serve(listener, self.lifecycle.clone()));
+        }
+        Ok(())
     }
 
     /// Opens a channel to another process, with this one's identity.

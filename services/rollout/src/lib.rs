@@ -1,1 +1,21 @@
-//! To be written.
+//! Which device should run what, now.
+
+mod app;
+mod args;
+mod error;
+
+pub use app::{App, Config};
+pub use args::Args;
+pub use error::Error;
+
+use runtime::migrate::Schema;
+
+static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/rollout");
+
+/// The schema this process owns.
+pub static SCHEMA: Schema = Schema {
+    name: "rollout",
+    role: "slipway_rollout",
+    migrator: &MIGRATOR,
+    grants: include_str!("../../../migrations/rollout/grants.sql"),
+};
