@@ -36,6 +36,7 @@ fn sizes_are_as_people_write_them() {
     refused(r#"{"mem_limit": "5m"}"#, "mem_limit", "use at least 6291456");
     refused(r#"{"mem_limit": -1}"#, "mem_limit", "out of bounds");
     refused(r#"{"mem_limit": 1.5}"#, "mem_limit", "not a whole number");
+    assert_eq!(container(r#"{"mem_limit": "6m"}"#).mem_limit, Some(6_291_456));
     refused(r#"{"shm_size": 0}"#, "shm_size", "use at least 1");
 }
 
