@@ -92,3 +92,45 @@ fn ratio_trip(part: &str, tally: &Tally, ratio: f64, min_sample: u32) -> Option<
 fn plural(count: u32) -> &'static str {
     if count == 1 { "device" } else { "devices" }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(devices: u32, succeeded: u32, failed: u32) -> Tally {
+        let queued = devices - succeeded - failed;
+        Tally { queued, succeeded, failed, fresh_failures: failed, ..Tally::default() }
+    }
+
+    fn trips(devices: u32, succeeded: u32, failed: u32) -> bool {
+        ratio_trip("batch 1", &tally(devices, succeeded, failed), 0.2, 5).is_some()
+    }
+
+    #[test]
+    fn the_first_failure_of_a_small_batch_uses_its_budget_up() {
+        assert!(trips(1, 0, 1));
+        assert!(trips(4, 3, 1));
+        assert!(!trips(5, 0, 1), "one of five is 20 %, and more than 20 % stops");
+    }
+
+    #[test]
+    fn a_high_rate_stops_a_large_batch_before_its_budget_is_used_up() {
+        assert!(!trips(1_000, 0, 4), "four decided devices are too few to tell");
+        assert!(trips(1_000, 3, 2), "two of five are more than 20 %");
+        assert!(!trips(1_000, 4, 1), "one of five is not");
+        assert!(trips(1_000, 799, 201), "201 of 1,000 are more than 20 %");
+        assert!(!trips(1_000, 800, 200));
+    }
+
+    #[test]
+    fn acknowledged_failures_and_offline_devices_do_not_count() {
+        let mut acknowledged = tally(4, 3, 1);
+        acknowledged.fresh_failures = 0;
+        assert_eq!(ratio_trip("batch 1", &acknowledged, 0.2, 5), None);
+        let mut offline = tally(10, 7, 2);
+        offline.queued = 0;
+        offline.deferred = 1;
+        let trip = ratio_trip("batch 1", &offline, 0.2, 5).expect("2 of 9");
+        assert_eq!(trip.detail, "2 of 9 devices of batch 1 failed; at most 20 % may");
+    }
+}
