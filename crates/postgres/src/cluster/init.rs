@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
+use rustix::fs::OFlags;
+
 use super::{Cluster, PASSWORD_FILE, SUPERUSER};
 use crate::error::Error;
 use crate::installation::data_version;
@@ -62,16 +64,26 @@ impl Cluster {
     }
 
     /// Opens the lock file, which is the account's, so that root and an ordinary user may take turns.
+    /// The folder may be another user's: a link laid there is not followed.
     fn open_lock(&self, path: &Path) -> io::Result<File> {
-        // Systems refuse root to open another's file in a folder like `/tmp` as one to be created.
-        match OpenOptions::new().write(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            opened => return opened,
+        let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
+        loop {
+            // Systems refuse root to open another's file in a folder like `/tmp` with leave to
+            // create it, so opening and creating are two steps.
+            match OpenOptions::new().write(true).custom_flags(no_follow).open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened,
+            }
+            match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+                // Somebody else has created it in between.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                Ok(file) => {
+                    self.account.own_file(&file)?;
+                    return Ok(file);
+                }
+            }
         }
-        let mut create = OpenOptions::new();
-        let file = create.create(true).truncate(false).write(true).mode(0o600).open(path)?;
-        self.account.own_file(&file)?;
-        Ok(file)
     }
 
     /// Makes sure that the data directory is there and fit to be run on.
