@@ -51,16 +51,26 @@ impl Cluster {
     /// the file is dropped.
     pub(super) fn lock(&self) -> Result<File, Error> {
         let parent = self.parent();
-        fs::create_dir_all(parent).map_err(Error::at("create the folder", parent))?;
-        let program = self.installation.postgres();
-        if let Some(shut) = self.account.shut_out_at(parent, &program) {
-            let account = self.account.name().to_owned();
-            return Err(Error::ShutOut { account, shut, path: self.data_dir.clone() });
+        // Before anything is created where the account cannot get at it, and then with what was.
+        let existing = parent.ancestors().find(|dir| dir.is_dir()).unwrap_or(parent);
+        self.require_reach(existing, &self.data_dir)?;
+        if existing != parent {
+            fs::create_dir_all(parent).map_err(Error::at("create the folder", parent))?;
+            self.require_reach(parent, &self.data_dir)?;
         }
         let path = parent.join(format!(".{}.lock", self.file_name()));
         let file = self.open_lock(&path).map_err(Error::at("open the lock file", &path))?;
         file.lock().map_err(Error::at("lock", &path))?;
         Ok(file)
+    }
+
+    /// Makes sure that the account can enter a folder, which it must to get at `goal`.
+    pub(super) fn require_reach(&self, dir: &Path, goal: &Path) -> Result<(), Error> {
+        let Some(shut) = self.account.shut_out_at(dir, &self.installation.postgres()) else {
+            return Ok(());
+        };
+        let account = self.account.name().to_owned();
+        Err(Error::ShutOut { account, shut, path: goal.to_owned() })
     }
 
     /// Opens the lock file, which is the account's, so that root and an ordinary user may take turns.

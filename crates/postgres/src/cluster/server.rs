@@ -50,12 +50,8 @@ impl Cluster {
         self.disown_stale_pid_file()?;
         socket::prepare(&self.socket_dir, &self.account)?;
         socket::clear_stale(&self.socket_dir)?;
-        let program = self.installation.postgres();
-        if let Some(shut) = self.account.shut_out_at(&self.socket_dir, &program) {
-            let account = self.account.name().to_owned();
-            return Err(Error::ShutOut { account, shut, path: self.socket_dir.clone() });
-        }
-        let mut command = self.account.command(&program);
+        self.require_reach(&self.socket_dir, &self.socket_dir)?;
+        let mut command = self.account.command(&self.installation.postgres());
         command.arg("-D").arg(&self.data_dir).arg("-k").arg(&self.socket_dir);
         for setting in self.settings() {
             command.arg("-c").arg(setting);
