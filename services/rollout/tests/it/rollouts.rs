@@ -397,7 +397,7 @@ async fn a_release_whose_approval_is_lost_stops_in_the_middle() {
         ..pb::RevokeReleaseRequest::default()
     };
     let met = slipway.rollouts().revoke_release(request.clone()).await.unwrap().into_inner();
-    assert_eq!(met.rollout_ids, [rollout.id.clone()]);
+    assert_eq!(met.rollout_ids, std::slice::from_ref(&rollout.id));
     let paused = slipway.get(&rollout.id).await;
     assert_eq!(
         (paused.state(), paused.state_reason.as_str()),
