@@ -3,7 +3,7 @@
 //! Slipway has no default token and no default password. Whoever sets it up (`slipway up`, `slipway
 //! migrate`) makes a secret, keeps it in a file that only its owner can read, and hands it here:
 //!
-//! ```ignore
+//! ```text
 //! let secret = Secret::generate(access::TOKEN_PREFIX);
 //! secret.write(&data_dir.join("admin-token"))?;
 //! access::bootstrap_admin_token(&pool, &Clock::system(), &secret).await?;
