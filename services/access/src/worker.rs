@@ -38,10 +38,13 @@ pub(crate) fn start(app: &App, process: &Process, sources: &Sources) {
     lifecycle.spawn("retention", sweep(app.clone(), lifecycle.clone()));
 }
 
-async fn note_uses(app: App, lifecycle: Lifecycle) -> Result<(), crate::Error> {
+async fn note_uses(app: App, lifecycle: Lifecycle) -> Result<(), Infallible> {
     let worker = Worker { name: "last-use", wake: Wake::new(), period: Duration::from_secs(60) };
     worker.run(&lifecycle, &app.clock, || app.uses.write(&app.pool)).await;
-    app.uses.write(&app.pool).await.map(drop)
+    if let Err(error) = app.uses.write(&app.pool).await {
+        tracing::debug!("the last uses of tokens are not noted: {error}");
+    }
+    Ok(())
 }
 
 async fn sweep(app: App, lifecycle: Lifecycle) -> Result<(), Infallible> {

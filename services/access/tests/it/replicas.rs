@@ -6,6 +6,7 @@ use proto::access::v1 as pb;
 use crate::pull::by_source;
 use crate::source::{FakeSource, Faults};
 use crate::support::{Database, wait_for};
+use crate::watch::Watch;
 
 #[tokio::test]
 async fn two_replicas_read_every_event_once() {
@@ -43,11 +44,9 @@ async fn what_one_replica_does_is_seen_at_the_other() {
     let database = Database::create().await;
     let (one, other) = (database.start().await, database.start().await);
     one.admin().wait_for_entries(1).await;
-    let request = pb::WatchEntriesRequest { after_sequence: Some(1), ..Default::default() };
-    let mut watch = other.admin().audit.watch_entries(request).await.unwrap().into_inner();
+    let mut watch = Watch::open(&other.admin(), Some(1), &[]).await;
     let made = one.admin().create("anna", Role::Viewer).await;
-    let message = watch.message().await.unwrap().unwrap();
-    assert_eq!(message.entries[0].sequence, 2);
+    assert_eq!(watch.take(1).await, [2]);
 
     let id = made.token.unwrap().id;
     other.admin().tokens.revoke_token(pb::RevokeTokenRequest { id }).await.unwrap();

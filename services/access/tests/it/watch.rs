@@ -24,10 +24,10 @@ fn registry() -> FakeSource {
 }
 
 /// A watcher that has what it was sent.
-struct Watch(Streaming<pb::WatchEntriesResponse>);
+pub struct Watch(Streaming<pb::WatchEntriesResponse>);
 
 impl Watch {
-    async fn open(client: &Client, after: Option<i64>, types: &[&str]) -> Self {
+    pub async fn open(client: &Client, after: Option<i64>, types: &[&str]) -> Self {
         let request = pb::WatchEntriesRequest {
             after_sequence: after,
             types: types.iter().map(|kind| (*kind).to_owned()).collect(),
@@ -35,13 +35,13 @@ impl Watch {
         Self(client.audit.clone().watch_entries(request).await.unwrap().into_inner())
     }
 
-    async fn next(&mut self) -> pb::WatchEntriesResponse {
+    pub async fn next(&mut self) -> pb::WatchEntriesResponse {
         let message = tokio::time::timeout(PATIENCE, self.0.message());
         message.await.expect("something comes").unwrap().expect("the stream goes on")
     }
 
     /// The sequences of the next so many entries.
-    async fn take(&mut self, count: usize) -> Vec<i64> {
+    pub async fn take(&mut self, count: usize) -> Vec<i64> {
         let mut sequences = Vec::new();
         while sequences.len() < count {
             let message = self.next().await;
@@ -54,7 +54,7 @@ impl Watch {
     }
 
     /// How the stream ends.
-    async fn end(mut self) -> Option<Problem> {
+    pub async fn end(mut self) -> Option<Problem> {
         loop {
             match tokio::time::timeout(PATIENCE, self.0.message()).await.expect("it ends") {
                 Ok(Some(_)) => {}
