@@ -2,10 +2,10 @@
 //!
 //! **Tokens.** A token is `ghd_` and 32 random bytes. It is shown once and known afterwards by its
 //! SHA-256 only, in a table that the reader's role cannot see. It has a subject (a person or a service
-//! account), a role, and perhaps an end. [`role`] is the one place that says what a role may do.
-//! Other processes ask [`introspect`] who bears a token and remember the answer for some seconds;
+//! account), a role, and perhaps an end. `role` is the one place that says what a role may do.
+//! Other processes ask `introspect` who bears a token and remember the answer for some seconds;
 //! this process asks its own database on every call. When a token was last used is gathered in
-//! [`last_use`] and written once a minute. There is no default token: [`bootstrap_admin_token`] makes
+//! `last_use` and written once a minute. There is no default token: [`bootstrap_admin_token`] makes
 //! the first one out of a secret that whoever sets Slipway up has made.
 //!
 //! **The audit log.** Every process writes its events in the transaction of the change they tell
@@ -31,7 +31,7 @@
 //!   its id.
 //! - The order of one source's events is kept. Between sources it is the order of arrival.
 //! - Any number of replicas may run: the cursor's row decides which of them appends.
-//! - An entry is never changed or removed, not even by this process: its role may not. [`chain`] says
+//! - An entry is never changed or removed, not even by this process: its role may not. `chain` says
 //!   how the hashes are made, so that anybody can check them without us.
 //! - What a list or a live log tells about an event comes from the envelope, which the chain covers;
 //!   the columns beside it are for filters, and verification compares them with it.
