@@ -39,19 +39,24 @@ const OPERATES: &[&str] = &[
     "devices.write",
     "images.admit",
     "images.write",
-    "policies.fleetwide",
     "policies.write",
     "pushes.write",
     "receivers.write",
     "rollouts.write",
-    "upstreams.write",
 ];
 
 /// What decides. An approver changes nothing else, so that who asks and who decides are two.
 const APPROVES: &[&str] = &["images.approve", "reviews.decide"];
 
-/// What remains: the rules themselves, credentials, and who did what.
-const ADMINISTERS: &[&str] = &["audit.read", "gate.write", "tokens.read", "tokens.write"];
+/// What remains: the rules themselves, the whole fleet at once, credentials, and who did what.
+const ADMINISTERS: &[&str] = &[
+    "audit.read",
+    "gate.write",
+    "policies.fleetwide",
+    "tokens.read",
+    "tokens.write",
+    "upstreams.write",
+];
 
 /// The permissions of each role, in the order of [`Role::ALL`].
 static GRANTS: LazyLock<[Arc<BTreeSet<String>>; 4]> = LazyLock::new(|| {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use access::{App, Config, Role, SCHEMA, Sources, bootstrap_admin_token};
 use chrono::DateTime;
 use http::Uri;
-use postgres::testing::{self, TestDatabase};
+use postgres::testing::{self, ROLE_PASSWORD, TestDatabase};
 use proto::access::v1 as pb;
 use proto::access::v1::audit_log_client::AuditLogClient;
 use proto::access::v1::tokens_client::TokensClient;
@@ -20,7 +20,6 @@ use runtime::{Clock, Lifecycle, Problem, database};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool};
 use tokio::net::TcpListener;
 
-const PASSWORD: &str = "slipway-test";
 /// The token of the process `gateway`.
 const GATEWAY: &str = "slw_gateway";
 /// The token of the process itself.
@@ -59,7 +58,7 @@ impl Database {
     }
 
     fn pool_as(&self, role: &str) -> PgPool {
-        let url = self.database.url_as(role, PASSWORD);
+        let url = self.database.url_as(role, ROLE_PASSWORD);
         database::pool("access", url.parse().unwrap(), 10)
     }
 
@@ -115,7 +114,7 @@ impl Database {
 
 async fn prepare(url: String) -> anyhow::Result<()> {
     let mut owner = PgConnection::connect(&url).await?;
-    let password = Secret::new(PASSWORD);
+    let password = Secret::new(ROLE_PASSWORD);
     migrate::ensure_role(&mut owner, READER, &password).await?;
     SCHEMA.ensure_role(&mut owner, &password).await?;
     SCHEMA.migrate(&mut owner).await?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use http::Uri;
-use postgres::testing::{self, TestDatabase};
+use postgres::testing::{self, ROLE_PASSWORD, TestDatabase};
 use proto::event::v1::ListEventsRequest;
 use proto::event::v1::event_log_client::EventLogClient;
 use proto::registry::v1 as pb;
@@ -26,8 +26,6 @@ use tonic::{Response, Status};
 
 use crate::peers::{Access, Rollout};
 
-/// The password of every role on the server of the tests.
-const PASSWORD: &str = "test";
 
 /// A running `registry`.
 pub struct Registry {
@@ -101,7 +99,7 @@ impl Registry {
         };
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = uri(&listener);
-        let url = database.url_as(SCHEMA.role, PASSWORD);
+        let url = database.url_as(SCHEMA.role, ROLE_PASSWORD);
         let pool = database::pool("registry", url.parse().unwrap(), 5);
         let app = App::start(Config {
             process,
@@ -188,12 +186,12 @@ impl Registry {
 
     /// The URL by which its own role reaches its database.
     pub fn url(&self) -> String {
-        self.database.url_as(SCHEMA.role, PASSWORD)
+        self.database.url_as(SCHEMA.role, ROLE_PASSWORD)
     }
 
     /// A connection of the role that `slipway psql` uses.
     pub async fn reader(&self) -> PgConnection {
-        PgConnection::connect(&self.database.url_as(READER, PASSWORD)).await.unwrap()
+        PgConnection::connect(&self.database.url_as(READER, ROLE_PASSWORD)).await.unwrap()
     }
 
     /// A connection of the owner.
@@ -236,7 +234,7 @@ async fn database() -> TestDatabase {
     let key = format!("registry {migrations:?} {}", SCHEMA.grants);
     let template = testing::template(&key, async |url: String| {
         let mut owner = PgConnection::connect(&url).await.map_err(|error| error.to_string())?;
-        let password = Secret::new(PASSWORD);
+        let password = Secret::new(ROLE_PASSWORD);
         SCHEMA.ensure_role(&mut owner, &password).await.map_err(|error| error.to_string())?;
         ensure_role(&mut owner, READER, &password).await.map_err(|error| error.to_string())?;
         SCHEMA.migrate(&mut owner).await.map_err(|error| format!("{error:?}"))

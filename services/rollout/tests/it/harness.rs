@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chrono::{DateTime, Utc};
 use http::Uri;
-use postgres::testing::{self, Template, TestDatabase};
+use postgres::testing::{self, ROLE_PASSWORD, Template, TestDatabase};
 use proto::rollout::v1::device_link_client::DeviceLinkClient;
 use proto::rollout::v1::devices_client::DevicesClient;
 use proto::rollout::v1::policies_client::PoliciesClient;
@@ -24,8 +24,6 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::net::TcpListener;
 use tonic::Streaming;
 
-/// Roles belong to the whole test server, so every test binary gives them the same password.
-const PASSWORD: &str = "slipway-test";
 pub const REDIS: &str = "docker.io/library/redis";
 pub const NGINX: &str = "docker.io/library/nginx";
 
@@ -34,7 +32,7 @@ async fn template() -> Template {
     let key = format!("rollout {} {}", versions.join(" "), SCHEMA.grants);
     testing::template(&key, async |url: String| {
         let mut owner = PgConnection::connect(&url).await?;
-        let password = Secret::new(PASSWORD);
+        let password = Secret::new(ROLE_PASSWORD);
         migrate::ensure_role(&mut owner, migrate::READER, &password).await.map_err(other)?;
         SCHEMA.ensure_role(&mut owner, &password).await.map_err(other)?;
         SCHEMA.migrate(&mut owner).await.map_err(other)?;
@@ -135,7 +133,7 @@ impl Replica {
             token: token.clone(),
             no_auth: true,
         };
-        let url = database.url_as(SCHEMA.role, PASSWORD);
+        let url = database.url_as(SCHEMA.role, ROLE_PASSWORD);
         let pool = database::pool("rollout", url.parse().expect("a URL"), 5);
         let bind = async || TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let (listener, link_listener) = (bind().await, bind().await);
