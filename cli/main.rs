@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod context;
 mod migrate;
 mod psql;
 mod serve;
