@@ -35,8 +35,7 @@ impl Image {
         imageref::canonical(reference)
             .map_err(|error| ImageError::Reference(reference.to_owned(), error))?;
         if !digest.is_empty() {
-            Digest::parse(digest)
-                .map_err(|error| ImageError::Digest(digest.to_owned(), error))?;
+            Digest::parse(digest).map_err(|error| ImageError::Digest(digest.to_owned(), error))?;
         }
         Ok(Self {
             reference: reference.to_owned(),

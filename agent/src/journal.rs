@@ -135,8 +135,7 @@ impl Journal {
 
     /// Accepts a target. What ended under an older one and is asked for no more is forgotten.
     pub fn accept(&mut self, target: Target) {
-        self.outcomes
-            .retain(|outcome| target.services.iter().any(|wanted| outcome.is_of(wanted)));
+        self.outcomes.retain(|outcome| target.services.iter().any(|wanted| outcome.is_of(wanted)));
         self.target = Some(target);
     }
 

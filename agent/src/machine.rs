@@ -62,6 +62,15 @@ pub struct Tally {
     pub rejected: u32,
 }
 
+/// What whoever drives a machine is to do.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Action {
+    /// To have the engine do something.
+    Call(Call),
+    /// Nothing until something changes, or until the moment has come.
+    Wait(Option<Moment>),
+}
+
 /// A device without its hands.
 #[derive(Debug)]
 pub struct Machine {
@@ -200,9 +209,8 @@ impl Machine {
             containers.find(|container| container.service == service && container.spec == spec)
         };
         let legs = || transaction.legs.iter().map(|leg| (of_leg(&leg.service, leg.to.spec()), leg));
-        let well = legs().all(|(container, leg)| {
-            container.is_some_and(|container| is_well(container, &leg.to))
-        });
+        let well = legs()
+            .all(|(container, leg)| container.is_some_and(|container| is_well(container, &leg.to)));
         let broke = legs().any(|(container, _)| {
             container.is_some_and(|container| restarted.contains(&container.id))
         });
@@ -223,17 +231,18 @@ impl Machine {
         self.engine_fault = Some(error);
     }
 
-    /// Returns what to do next: a call, or to wait.
-    pub fn step(&mut self, now: Moment) -> Step {
+    /// Returns what to do next.
+    pub fn step(&mut self, now: Moment) -> Action {
         self.count_powered(now);
         for _ in 0..MAX_NOTES {
             match plan(&self.view(now)) {
                 Step::Note(change) => self.apply(change, now),
-                step @ (Step::Call(_) | Step::Wait(_)) => return step,
+                Step::Call(call) => return Action::Call(call),
+                Step::Wait(until) => return Action::Wait(until),
             }
         }
         tracing::error!(device.id = self.setup.device_id, "the plan does not come to an end");
-        Step::Wait(Some(now + self.setup.timing.observe))
+        Action::Wait(Some(now + self.setup.timing.observe))
     }
 
     /// Notes how a call went.
@@ -293,12 +302,7 @@ impl Machine {
         self.memory.note_call(&key, Some((error, now + wait)));
     }
 
-    fn retry_wait(
-        &mut self,
-        call: &Call,
-        error: &EngineError,
-        tries: u32,
-    ) -> std::time::Duration {
+    fn retry_wait(&mut self, call: &Call, error: &EngineError, tries: u32) -> std::time::Duration {
         let backoff = match call {
             Call::Pull(_) if !error.is_engines_fault() => self.setup.timing.pull_backoff,
             Call::Pull(_)

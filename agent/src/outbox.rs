@@ -38,7 +38,8 @@ impl Outbox {
     pub fn push(&mut self, ending: Ending) {
         self.entries.retain(|entry| entry.attempt != ending.attempt);
         self.entries.push(ending);
-        while self.entries.len() > MAX_ENTRIES || (self.entries.len() > 1 && self.size() > MAX_BYTES)
+        while self.entries.len() > MAX_ENTRIES
+            || (self.entries.len() > 1 && self.size() > MAX_BYTES)
         {
             self.entries.remove(0);
             self.dropped = self.dropped.saturating_add(1);

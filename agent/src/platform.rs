@@ -20,11 +20,7 @@ impl Platform {
     /// A platform without a variant.
     #[must_use]
     pub fn new(os: &str, architecture: &str) -> Self {
-        Self {
-            os: os.to_owned(),
-            architecture: architecture.to_owned(),
-            variant: String::new(),
-        }
+        Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: String::new() }
     }
 
     /// The platform that this program was built for.
@@ -64,11 +60,7 @@ impl fmt::Display for Platform {
 
 impl From<Platform> for pb::DevicePlatform {
     fn from(platform: Platform) -> Self {
-        Self {
-            os: platform.os,
-            architecture: platform.architecture,
-            variant: platform.variant,
-        }
+        Self { os: platform.os, architecture: platform.architecture, variant: platform.variant }
     }
 }
 

@@ -118,8 +118,7 @@ fn moving(view: &View<'_>, transaction: &Transaction, leg: &Leg) -> Row {
 }
 
 fn progress(view: &View<'_>, service: &str, recipe: &Recipe) -> i32 {
-    let there =
-        view.has_image(recipe.image()) || view.container(service, recipe.spec()).is_some();
+    let there = view.has_image(recipe.image()) || view.container(service, recipe.spec()).is_some();
     match &view.observed.pull {
         _ if there => 100,
         Some(pull) if pull.identity == recipe.image().identity() => pull.percent,

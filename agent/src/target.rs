@@ -103,7 +103,8 @@ impl Target {
         if size > MAX_TARGET_BYTES {
             return Err(TargetError::TooLarge(size));
         }
-        let mut services: Vec<Wanted> = message.services.iter().map(|one| Wanted::parse(one, policy)).collect();
+        let mut services: Vec<Wanted> =
+            message.services.iter().map(|one| Wanted::parse(one, policy)).collect();
         services.sort_by(|one, other| one.name.cmp(&other.name));
         if let Some(pair) = services.windows(2).find(|pair| pair[0].name == pair[1].name) {
             return Err(TargetError::Twice(pair[0].name.clone()));
@@ -268,12 +269,10 @@ mod tests {
 
     #[test]
     fn services_stand_behind_those_they_depend_on() {
-        let needs = |name: &str| format!(r#"{{"depends_on":{{"{name}":{{"condition":"started"}}}}}}"#);
-        let target = message(vec![
-            service("a", &needs("c")),
-            service("b", ""),
-            service("c", &needs("b")),
-        ]);
+        let needs =
+            |name: &str| format!(r#"{{"depends_on":{{"{name}":{{"condition":"started"}}}}}}"#);
+        let target =
+            message(vec![service("a", &needs("c")), service("b", ""), service("c", &needs("b"))]);
         let target = parse(&target).unwrap();
         let names: Vec<_> = target.services.iter().map(|wanted| wanted.name.as_str()).collect();
         assert_eq!(names, ["b", "c", "a"]);
@@ -297,7 +296,8 @@ mod tests {
 
     #[test]
     fn a_circle_refuses_its_services_alone() {
-        let needs = |name: &str| format!(r#"{{"depends_on":{{"{name}":{{"condition":"started"}}}}}}"#);
+        let needs =
+            |name: &str| format!(r#"{{"depends_on":{{"{name}":{{"condition":"started"}}}}}}"#);
         let target =
             message(vec![service("a", &needs("b")), service("b", &needs("a")), service("c", "")]);
         let target = parse(&target).unwrap();

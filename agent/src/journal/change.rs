@@ -101,8 +101,7 @@ impl Journal {
                 Entry::Occupied(mut known) => {
                     let known = known.get_mut();
                     let replaced = std::mem::replace(&mut known.recipe, leg.to);
-                    let replaced =
-                        (replaced.spec() != known.recipe.spec()).then_some(replaced);
+                    let replaced = (replaced.spec() != known.recipe.spec()).then_some(replaced);
                     known.previous = leg.from.or(replaced).or(known.previous.take());
                 }
                 Entry::Vacant(unknown) => {
@@ -143,7 +142,11 @@ impl Journal {
             self.outbox.push(Ending {
                 attempt: attempt.clone(),
                 rows: of_it.map(|one| one.row.clone()).collect(),
-                traceparent: self.target.as_ref().map(|target| target.traceparent.clone()).unwrap_or_default(),
+                traceparent: self
+                    .target
+                    .as_ref()
+                    .map(|target| target.traceparent.clone())
+                    .unwrap_or_default(),
             });
         }
     }

@@ -42,7 +42,8 @@ pub fn decode(bytes: &[u8]) -> Result<Journal, DocumentError> {
     if bytes.len() > MAX_BYTES {
         return Err(damaged("it is too long"));
     }
-    let end = bytes.iter().position(|byte| *byte == b'\n').ok_or(damaged("it has no first line"))?;
+    let end =
+        bytes.iter().position(|byte| *byte == b'\n').ok_or(damaged("it has no first line"))?;
     let (line, json) = (&bytes[..end], &bytes[end + 1..]);
     let line = std::str::from_utf8(line).map_err(|_| damaged("its first line is no text"))?;
     let mut words = line.split(' ');

@@ -168,9 +168,9 @@ impl Machine {
             overlay(&mut rows, ending);
         }
         let sent = self.note_sent(rows, now);
-        let traceparent = ending.map(|ending| ending.traceparent).or_else(|| {
-            self.journal.target.as_ref().map(|target| target.traceparent.clone())
-        });
+        let traceparent = ending
+            .map(|ending| ending.traceparent)
+            .or_else(|| self.journal.target.as_ref().map(|target| target.traceparent.clone()));
         Some(pb::ReportRequest {
             boot_id: self.setup.boot_id.clone(),
             seq: sent.seq,
@@ -241,9 +241,8 @@ impl Machine {
         self.unsaved |= self.journal.outbox.settle(&sent.endings, sent.dropped);
 
         let mark = self.transaction().map(Mark::of);
-        let is_about_this = sent.soaked.is_some()
-            && sent.soaked == mark
-            && self.phase() == Some(Phase::Confirming);
+        let is_about_this =
+            sent.soaked.is_some() && sent.soaked == mark && self.phase() == Some(Phase::Confirming);
         let is_over = response.stale && self.is_named_stale(&response.stale_services);
         // The server has a newer report than this: it was made by somebody who knew more, or before
         // the number was lost. What is true now is said again under a higher one.
@@ -264,8 +263,7 @@ impl Machine {
     /// service is about all of them.
     fn is_named_stale(&self, stale: &[String]) -> bool {
         let legs = self.transaction().map(|transaction| transaction.legs.as_slice());
-        stale.is_empty()
-            || legs.unwrap_or_default().iter().any(|leg| stale.contains(&leg.service))
+        stale.is_empty() || legs.unwrap_or_default().iter().any(|leg| stale.contains(&leg.service))
     }
 
     fn not_stored(&mut self, sent: Sent, problem: &Problem, now: Moment) {

@@ -37,11 +37,7 @@ pub(super) fn begin(view: &View<'_>, target: &Target) -> Option<Change> {
 }
 
 /// The services that change together with this one.
-pub(super) fn members<'t>(
-    view: &View<'_>,
-    target: &'t Target,
-    of: &Wanted,
-) -> Vec<&'t Wanted> {
+pub(super) fn members<'t>(view: &View<'_>, target: &'t Target, of: &Wanted) -> Vec<&'t Wanted> {
     let services = target.services.iter();
     services.filter(|wanted| wanted.is_grouped_with(of) && view.needs_change(wanted)).collect()
 }

@@ -68,9 +68,9 @@ pub(super) fn pull(view: &View<'_>, image: &Image) -> Result<Step, EngineError> 
             EngineError::NoSpace(_)
             | EngineError::DigestMismatch(_)
             | EngineError::WrongPlatform(_) => true,
-            EngineError::PullFailed(_)
-            | EngineError::Missing(_)
-            | EngineError::StartFailed(_) => trouble.tries > view.timing.pull_retries,
+            EngineError::PullFailed(_) | EngineError::Missing(_) | EngineError::StartFailed(_) => {
+                trouble.tries > view.timing.pull_retries
+            }
             EngineError::Hung | EngineError::Away(_) => false,
         };
         if over {

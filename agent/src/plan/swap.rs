@@ -22,7 +22,8 @@ pub(super) fn swap(view: &View<'_>, target: &Target, transaction: &Transaction) 
     if let Some(step) = boot_loop(view, transaction) {
         return step;
     }
-    let end = transaction.swapped.map(|swapped| transaction.when(swapped + transaction.terms.verify));
+    let end =
+        transaction.swapped.map(|swapped| transaction.when(swapped + transaction.terms.verify));
     if end.is_some_and(|end| end <= view.now) {
         let cause = Cause::new(reason::TIMED_OUT, "not all services could be started in time");
         return fail(view, transaction, &cause);

@@ -115,9 +115,7 @@ fn remove_leftovers(view: &View<'_>, wanted: &Wanted) -> Step {
     let leftover = view
         .of(&wanted.name)
         .find(|container| !container.is_running() && !needed.contains(container.spec.as_str()));
-    leftover.map_or(Step::Wait(None), |container| {
-        view.when_due(Call::Remove(container.id.clone()))
-    })
+    leftover.map_or(Step::Wait(None), |container| view.when_due(Call::Remove(container.id.clone())))
 }
 
 /// The containers of a service that stay: what is good, what was before it, what the target's
@@ -160,9 +158,11 @@ fn remove_foreign(view: &View<'_>, target: &Target) -> Step {
             step @ (Step::Note(_) | Step::Call(_)) => return step,
         }
     }
-    let gone = view.journal.confirmed.keys().find(|service| {
-        is_foreign(service) && view.of(service).next().is_none()
-    });
+    let gone = view
+        .journal
+        .confirmed
+        .keys()
+        .find(|service| is_foreign(service) && view.of(service).next().is_none());
     gone.map_or(Step::Wait(wake), |service| Step::Note(Change::Forget(service.clone())))
 }
 
@@ -171,9 +171,10 @@ fn needed_images(view: &View<'_>, target: &Target) -> BTreeSet<String> {
     let wanted = target.services.iter().filter_map(|wanted| wanted.recipe.as_ref().ok());
     let good = view.journal.confirmed.values();
     let good = good.flat_map(|one| [Some(&one.recipe), one.previous.as_ref()]).flatten();
-    let fallbacks = target.services.iter().filter_map(|wanted| {
-        wanted.attempt.as_ref().and_then(|attempt| attempt.fallback.as_ref())
-    });
+    let fallbacks = target
+        .services
+        .iter()
+        .filter_map(|wanted| wanted.attempt.as_ref().and_then(|attempt| attempt.fallback.as_ref()));
     wanted
         .chain(good)
         .map(|recipe| recipe.image().identity())

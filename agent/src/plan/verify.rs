@@ -2,7 +2,7 @@
 
 use proto::reason;
 
-use super::swap::{bounded, boot_loop, fail};
+use super::swap::{boot_loop, bounded, fail};
 use super::view::{View, is_done};
 use super::{Call, Step};
 use crate::engine::ContainerState;
