@@ -252,7 +252,7 @@ impl Machine {
             return;
         }
         if result.is_ok() {
-            self.note_success(call);
+            self.note_success(call, now);
         }
         let key = call.key();
         let failed = result.err().map(|error| {
@@ -263,7 +263,7 @@ impl Machine {
         self.memory.note_call(&key, failed);
     }
 
-    fn note_success(&mut self, call: &Call) {
+    fn note_success(&mut self, call: &Call, now: Moment) {
         match call {
             Call::Pull(image) => {
                 let identity = image.identity();
@@ -272,17 +272,27 @@ impl Machine {
                     self.unsaved = true;
                 }
             }
-            Call::Start(id) => {
-                let container = self.observed.containers.iter().find(|one| one.id == *id);
-                if let Some(container) = container {
-                    self.memory.note_restart(container);
-                }
-            }
+            Call::Start(id) => self.note_start(id, now),
             Call::CancelPull
             | Call::Create(_)
             | Call::Stop(..)
             | Call::Remove(_)
             | Call::RemoveImage(_) => {}
+        }
+    }
+
+    /// A container that was started, was: it may end before it is seen to run.
+    fn note_start(&mut self, id: &str, now: Moment) {
+        let Some(container) = self.observed.containers.iter().find(|one| one.id == id) else {
+            return;
+        };
+        self.memory.note_start(container, now);
+        let swaps = matches!(self.phase(), Some(Phase::Swapping | Phase::Reverting));
+        let leg = self.transaction().and_then(|one| one.leg(&container.service));
+        if swaps && leg.is_some_and(|leg| !leg.started) {
+            let service = container.service.clone();
+            self.memory.note_begin(id);
+            self.journal.apply(Change::Started(service), now);
         }
     }
 

@@ -49,7 +49,8 @@ pub struct Memory {
 /// Since when a container runs, or does not.
 #[derive(Debug, Clone)]
 struct Uptime {
-    starts: u64,
+    /// None once the agent has started it, until that is seen.
+    starts: Option<u64>,
     running: bool,
     has_run: bool,
     since: Moment,
@@ -114,7 +115,7 @@ impl Memory {
         for container in containers {
             let running = container.is_running();
             let uptime = self.uptimes.entry(container.id.clone()).or_insert(Uptime {
-                starts: container.starts,
+                starts: Some(container.starts),
                 running,
                 has_run: false,
                 since: now,
@@ -141,16 +142,17 @@ impl Memory {
         self.uptimes.get(id).map_or(Moment::START, |uptime| uptime.next)
     }
 
-    /// Notes that a container that had ended was started again. What ended before this agent
-    /// started was ended by it or by the machine, and does not count.
-    pub fn note_restart(&mut self, container: &Container) {
-        let had_run = matches!(container.state, ContainerState::Exited { .. });
-        if let Some(uptime) = self.uptimes.get_mut(&container.id).filter(|known| known.has_run)
-            && had_run
-        {
+    /// Notes that the agent started a container. It counts as a restart if it had run before; what
+    /// ended before this agent started was ended by it or by the machine, and does not count.
+    pub fn note_start(&mut self, container: &Container, now: Moment) {
+        let had_ended = matches!(container.state, ContainerState::Exited { .. });
+        let Some(uptime) = self.uptimes.get_mut(&container.id) else { return };
+        if uptime.has_run && had_ended {
             uptime.restarts += 1;
             uptime.tries += 1;
         }
+        // It may end before it is seen to run.
+        (uptime.starts, uptime.running, uptime.has_run, uptime.since) = (None, true, true, now);
     }
 
     /// Forgets the restarts of a container: it begins.
@@ -194,7 +196,8 @@ impl Memory {
 impl Uptime {
     /// Notes whether the container runs. Returns whether it was restarted unseen.
     fn note(&mut self, running: bool, starts: u64, timing: &Timing, now: Moment) -> bool {
-        let restarted = running && self.running && starts != self.starts;
+        let restarted =
+            running && self.running && self.starts.is_some_and(|known| known != starts);
         if restarted {
             self.restarts += 1;
             self.since = now;
@@ -208,7 +211,7 @@ impl Uptime {
             self.tries = 0;
         }
         self.has_run |= running;
-        self.starts = starts;
+        self.starts = Some(starts);
         restarted
     }
 
@@ -256,7 +259,7 @@ mod tests {
             let wait = memory.next_start("c").since(at(now)).as_secs();
             waits.push(wait);
             now += wait;
-            memory.note_restart(&ended);
+            memory.note_start(&ended, at(now));
         }
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
         assert_eq!(memory.restarts("c"), 12);
@@ -268,12 +271,27 @@ mod tests {
     }
 
     #[test]
+    fn what_ends_before_it_is_seen_to_run_is_restarted_ever_more_slowly() {
+        let (mut memory, timing) = (Memory::default(), Timing::device());
+        let created = container(ContainerState::Created, 0);
+        memory.observe(std::slice::from_ref(&created), &timing, at(0));
+        memory.note_start(&created, at(0));
+        for (restarts, wait) in [(0, 1), (1, 2), (2, 4)] {
+            let ended = container(EXITED, u64::from(restarts) + 1);
+            memory.observe(std::slice::from_ref(&ended), &timing, at(0));
+            assert_eq!(memory.restarts("c"), restarts);
+            assert_eq!(memory.next_start("c"), at(wait));
+            memory.note_start(&ended, at(0));
+        }
+    }
+
+    #[test]
     fn what_ended_before_the_agent_started_is_started_at_once_and_not_counted() {
         let (mut memory, timing) = (Memory::default(), Timing::device());
         let ended = container(EXITED, 1);
         memory.observe(std::slice::from_ref(&ended), &timing, at(5));
         assert_eq!(memory.next_start("c"), at(5));
-        memory.note_restart(&ended);
+        memory.note_start(&ended, at(now));
         assert_eq!(memory.restarts("c"), 0);
     }
 
