@@ -94,7 +94,7 @@ impl Device {
         config.board.show(|seen| {
             seen.device_id.clone_from(&config.identity.device_id);
             seen.name.clone_from(&config.identity.name);
-            seen.linked = false;
+            (seen.linked, seen.phase) = (false, None);
         });
         let hands =
             Hands::new(config.engine, config.platform.clone(), &config.timing, config.time.clone());
@@ -285,6 +285,7 @@ impl Work {
             something |= self.machine.offer(&target, now);
             let journal = self.machine.journal();
             self.link.know(journal.generation(), journal.etag());
+            self.show();
         }
         if let Some((seq, answer)) = answer {
             self.count_answer(&answer);

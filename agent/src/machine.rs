@@ -7,6 +7,7 @@
 
 mod reporting;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use proto::rollout::v1 as pb;
@@ -22,7 +23,7 @@ use crate::platform::Platform;
 use crate::row::Standing;
 use crate::target::Target;
 use crate::timing::Timing;
-use crate::transaction::{Phase, Transaction};
+use crate::transaction::{Leg, Phase, Transaction};
 use reporting::Reporting;
 
 pub use reporting::{SessionTerms, Told};
@@ -200,20 +201,23 @@ impl Machine {
         let restarted = memory.observe(&observed.containers, &setup.timing, now);
         self.observed = observed;
         self.engine_fault = None;
+        self.observe_soak(&restarted, now);
+    }
+
+    /// Notes how the services of the update are, once it has swapped.
+    fn observe_soak(&mut self, restarted: &BTreeSet<String>, now: Moment) {
         let Some(transaction) = &self.journal.transaction else { return };
         if !matches!(transaction.phase, Phase::Verifying | Phase::Confirming) {
             return;
         }
-        let of_leg = |service: &str, spec: &str| {
+        let container = |leg: &Leg| {
             let mut containers = self.observed.containers.iter();
-            containers.find(|container| container.service == service && container.spec == spec)
+            containers.find(|one| one.service == leg.service && one.spec == leg.to.spec())
         };
-        let legs = || transaction.legs.iter().map(|leg| (of_leg(&leg.service, leg.to.spec()), leg));
-        let well = legs()
-            .all(|(container, leg)| container.is_some_and(|container| is_well(container, &leg.to)));
-        let broke = legs().any(|(container, _)| {
-            container.is_some_and(|container| restarted.contains(&container.id))
-        });
+        let is_leg_well = |leg| container(leg).is_some_and(|found| is_well(found, &leg.to));
+        let broke = |leg| container(leg).is_some_and(|found| restarted.contains(&found.id));
+        let well = transaction.legs.iter().all(is_leg_well);
+        let broke = transaction.legs.iter().any(broke);
         let soak = self.memory.soak.get_or_insert_with(|| Soak::new(now));
         if broke {
             soak.observe(false, now);
@@ -338,12 +342,7 @@ impl Machine {
                 self.memory.soak = None;
                 self.memory.forget_troubles();
             }
-            Change::Advance(next) => {
-                self.memory.confirmed = false;
-                if phase == Some(Phase::Swapping) && *next == Phase::Verifying {
-                    self.memory.soak = Some(Soak::new(now));
-                }
-            }
+            Change::Advance(_) => self.memory.confirmed = false,
             Change::Readopt(..) => self.memory.confirmed = false,
             Change::Started(service) => self.note_begin(service),
             Change::Forget(_) | Change::Collected(_) => {}
@@ -351,7 +350,13 @@ impl Machine {
         self.count(&change);
         // That a service was started is seen again after a crash.
         self.unsaved |= !matches!(change, Change::Started(_));
+        let swapped =
+            phase == Some(Phase::Swapping) && matches!(change, Change::Advance(Phase::Verifying));
         self.journal.apply(change, now);
+        if swapped {
+            self.memory.soak = None;
+            self.observe_soak(&BTreeSet::new(), now);
+        }
     }
 
     fn note_begin(&mut self, service: &str) {

@@ -196,8 +196,7 @@ impl Memory {
 impl Uptime {
     /// Notes whether the container runs. Returns whether it was restarted unseen.
     fn note(&mut self, running: bool, starts: u64, timing: &Timing, now: Moment) -> bool {
-        let restarted =
-            running && self.running && self.starts.is_some_and(|known| known != starts);
+        let restarted = running && self.running && self.starts.is_some_and(|known| known != starts);
         if restarted {
             self.restarts += 1;
             self.since = now;
@@ -291,7 +290,7 @@ mod tests {
         let ended = container(EXITED, 1);
         memory.observe(std::slice::from_ref(&ended), &timing, at(5));
         assert_eq!(memory.next_start("c"), at(5));
-        memory.note_start(&ended, at(now));
+        memory.note_start(&ended, at(9));
         assert_eq!(memory.restarts("c"), 0);
     }
 

@@ -25,7 +25,7 @@ use crate::machine::Tally;
 use crate::moment::Time;
 use crate::platform::Platform;
 use crate::profile::Profile;
-use crate::storage::{Log, Part, Storage};
+use crate::storage::{InMemory, Log, Storage};
 use crate::timing::Timing;
 use seat::{Order, Seat};
 
@@ -157,7 +157,7 @@ impl Simulator {
             let time = Time::new(config.clock.clone()).with_skew(fate.skew);
             let storage: Arc<dyn Storage> = match &log {
                 Some(log) => Arc::new(log.slot(&key)),
-                None => Arc::new(Forgetful),
+                None => Arc::new(InMemory::default()),
             };
             let pace = group.profile.pace.clone();
             let bench =
@@ -309,20 +309,6 @@ impl Connectors {
         };
         self.shared = Some((connector.clone(), used + 1));
         Ok(connector)
-    }
-}
-
-/// Remembers nothing beyond the process; the devices keep their own.
-#[derive(Debug)]
-struct Forgetful;
-
-impl Storage for Forgetful {
-    fn load(&self, _part: Part) -> io::Result<Vec<Vec<u8>>> {
-        Ok(Vec::new())
-    }
-
-    fn save(&self, _part: Part, _bytes: &[u8]) -> io::Result<()> {
-        Ok(())
     }
 }
 

@@ -4,8 +4,9 @@ mod directory;
 mod disk;
 mod log;
 
+use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 pub use directory::{Directory, DirectoryError};
 pub use disk::{Disk, RealDisk};
@@ -99,6 +100,23 @@ pub fn load_identity(storage: &dyn Storage) -> Result<Option<Identity>, LoadErro
 pub fn save_identity(storage: &dyn Storage, identity: &Identity) -> io::Result<()> {
     let json = serde_json::to_vec(identity).expect("an identity has only string keys");
     storage.save(Part::Identity, &json)
+}
+
+/// Keeps parts for as long as the process lives.
+#[derive(Debug, Default)]
+pub struct InMemory(Mutex<BTreeMap<Part, Vec<u8>>>);
+
+impl Storage for InMemory {
+    fn load(&self, part: Part) -> io::Result<Vec<Vec<u8>>> {
+        let parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(parts.get(&part).cloned().into_iter().collect())
+    }
+
+    fn save(&self, part: Part, bytes: &[u8]) -> io::Result<()> {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        parts.insert(part, bytes.to_vec());
+        Ok(())
+    }
 }
 
 impl<S: Storage + ?Sized> Storage for Arc<S> {

@@ -201,7 +201,7 @@ impl Engine for Simulated {
 
     fn changed(&self) -> BoxFuture<'_, ()> {
         async move {
-            let next = self.lock().next_change(self.time.now());
+            let next = self.lock().next_change();
             tokio::select! {
                 () = self.time.sleep_until(next) => {}
                 () = self.moved.notified() => {}

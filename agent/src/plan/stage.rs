@@ -56,12 +56,15 @@ pub(super) fn stage(view: &View<'_>, transaction: &Transaction) -> Step {
 pub(super) fn pull(view: &View<'_>, image: &Image) -> Result<Step, EngineError> {
     let call = Call::Pull(image.clone());
     if let Some(pull) = &view.observed.pull {
+        if pull.identity != image.identity() {
+            // One at a time; a pull that nobody wants any more is cancelled elsewhere.
+            return Ok(Step::Wait(None));
+        }
         let stalled = pull.moved + view.timing.pull_stall;
-        return Ok(if pull.identity != image.identity() || stalled <= view.now {
-            Step::Call(Call::CancelPull)
-        } else {
-            Step::Wait(Some(stalled))
-        });
+        if stalled <= view.now {
+            return Ok(Step::Call(Call::CancelPull));
+        }
+        return Ok(Step::Wait(Some(stalled)));
     }
     if let Some(trouble) = view.memory.trouble(&call.key()) {
         let over = match &trouble.error {

@@ -102,10 +102,6 @@ fn recreate(view: &View<'_>, service: &str, recipe: &Recipe) -> Step {
     if view.has_image(recipe.image()) {
         return view.when_due(call);
     }
-    let identity = recipe.image().identity();
-    if view.observed.pull.as_ref().is_some_and(|pull| pull.identity != identity) {
-        return Step::Wait(None);
-    }
     pull(view, recipe.image()).unwrap_or_else(|_| view.when_due(Call::Pull(recipe.image().clone())))
 }
 

@@ -66,9 +66,12 @@ fn fault() -> impl Strategy<Value = Fault> {
         Just(FaultKind::Unhealthy),
     ];
     // Version 1 is good: there is always something to go back to that works.
-    (kind, 0..3_usize, 2..4_u8, prop::option::of(1..4_u32)).prop_map(|(kind, place, version, times)| {
-        Fault { times, ..Fault::of(&reference(SERVICES[place], &version.to_string()), kind) }
-    })
+    (kind, 0..3_usize, 2..4_u8, prop::option::of(1..4_u32)).prop_map(
+        |(kind, place, version, times)| Fault {
+            times,
+            ..Fault::of(&reference(SERVICES[place], &version.to_string()), kind)
+        },
+    )
 }
 
 /// A history as it goes on.
@@ -178,7 +181,8 @@ impl History {
                     let is_good = confirmed.is_some_and(|one| one.recipe.spec() == removed.spec);
                     let legs = stored.transaction.iter().flat_map(|one| &one.legs);
                     let is_fallback = legs.filter_map(|leg| leg.from.as_ref());
-                    let is_fallback = is_fallback.map(|from| from.spec()).any(|s| s == removed.spec);
+                    let is_fallback =
+                        is_fallback.map(|from| from.spec()).any(|s| s == removed.spec);
                     assert!(!is_good && !is_fallback, "what can be gone back to stays");
                 }
             }
@@ -233,9 +237,12 @@ impl History {
         for _ in 0..100 {
             assert!(!self.world.machine.offer(&target, self.world.now));
         }
-        let crashing = self.world.server.reports.last().is_some_and(|report| {
-            report.services.iter().any(|row| !row.healthy)
-        });
+        let crashing = self
+            .world
+            .server
+            .reports
+            .last()
+            .is_some_and(|report| report.services.iter().any(|row| !row.healthy));
         for _ in 0..20 {
             self.world.tick();
         }

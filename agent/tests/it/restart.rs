@@ -72,12 +72,16 @@ fn an_update_gets_through_wherever_the_agent_ends() {
 
 #[test]
 fn a_bad_update_goes_back_once_wherever_the_power_goes() {
-    cut_everywhere(|| bad_web(FaultKind::StartFails), true, |world| {
-        assert_eq!(world.version("web"), "1");
-        let ending = world.server.endings();
-        assert_eq!(ending[&("r".to_owned(), 1)], [pb::Phase::Reverted]);
-        assert_eq!(world.row("web").reason, reason::START_FAILED);
-    });
+    cut_everywhere(
+        || bad_web(FaultKind::StartFails),
+        true,
+        |world| {
+            assert_eq!(world.version("web"), "1");
+            let ending = world.server.endings();
+            assert_eq!(ending[&("r".to_owned(), 1)], [pb::Phase::Reverted]);
+            assert_eq!(world.row("web").reason, reason::START_FAILED);
+        },
+    );
 }
 
 #[test]
@@ -118,7 +122,8 @@ fn an_update_that_was_heard_and_not_committed_is_told_again_and_committed() {
     world.server.answers = false;
     world.run_until("the report", |world| {
         world.server.reports.last().is_some_and(|report| {
-            report.services[0].phase() == pb::Phase::Running && report.services[0].healthy
+            report.services[0].phase() == pb::Phase::Running
+                && report.services[0].healthy
                 && report.services[0].rollout_id == "r"
         })
     });

@@ -37,8 +37,11 @@ fn an_update_pulls_and_makes_before_it_stops_and_reports_each_phase() {
     world.send(to_two());
     world.settle(QUIET);
 
-    let calls: Vec<String> =
-        world.calls_since(before).iter().map(|call| call.split(' ').next().unwrap().to_owned()).collect();
+    let calls: Vec<String> = world
+        .calls_since(before)
+        .iter()
+        .map(|call| call.split(' ').next().unwrap().to_owned())
+        .collect();
     assert_eq!(calls, ["pull", "create", "stop", "start"]);
     use pb::Phase::{Downloading, Installing, Running, Staged, Verifying};
     assert_eq!(world.phases("web", "r"), [Downloading, Staged, Installing, Verifying, Running]);
@@ -130,7 +133,10 @@ fn no_target_at_all_removes_nothing() {
 fn a_newer_target_cancels_only_the_pull_that_it_changes() {
     let mut world = running_both(vec![]);
     let services = |web: &str, api: &str| {
-        vec![update("api", api, &format!("a{api}"), 1, "1"), update("web", web, &format!("w{web}"), 1, "1")]
+        vec![
+            update("api", api, &format!("a{api}"), 1, "1"),
+            update("web", web, &format!("w{web}"), 1, "1"),
+        ]
     };
     world.send(with(target(2), services("1", "2")));
     world.run_until("the pull", |world| matches!(world.calls.last(), Some((_, Call::Pull(_)))));
@@ -141,9 +147,7 @@ fn a_newer_target_cancels_only_the_pull_that_it_changes() {
     assert_eq!((world.version("web"), world.version("api")), ("2".to_owned(), "2".to_owned()));
 
     world.send(with(target(4), services("2", "3")));
-    let pulls_three = |world: &mut World| {
-        matches!(world.calls.last(), Some((_, Call::Pull(image))) if image.reference.ends_with(":3"))
-    };
+    let pulls_three = |world: &mut World| matches!(world.calls.last(), Some((_, Call::Pull(image))) if image.reference.ends_with(":3"));
     world.run_until("the pull", pulls_three);
     let before = world.calls.len();
     world.send(with(target(5), services("2", "4")));
@@ -183,11 +187,8 @@ fn a_retry_of_what_is_under_way_takes_over_what_was_done() {
 
 #[test]
 fn what_never_becomes_healthy_goes_back_when_its_time_is_over() {
-    let world = goes_wrong(
-        bad_web(FaultKind::Unhealthy),
-        pb::Phase::Reverted,
-        reason::HEALTH_CHECK_FAILED,
-    );
+    let world =
+        goes_wrong(bad_web(FaultKind::Unhealthy), pb::Phase::Reverted, reason::HEALTH_CHECK_FAILED);
     use pb::Phase::{Downloading, Installing, Reverted, Reverting, Staged, Verifying};
     assert_eq!(
         world.phases("web", "r"),
@@ -202,9 +203,7 @@ fn what_ends_at_once_goes_back_within_five_seconds() {
     world.send(to_two());
     world.run_until("the swap", |world| world.phase() == Some(Phase::Swapping));
     let began = world.now;
-    world.run_until("version 1", |world| {
-        world.phase().is_none() && world.version("web") == "1"
-    });
+    world.run_until("version 1", |world| world.phase().is_none() && world.version("web") == "1");
     assert!(world.now.since(began) < Duration::from_secs(8), "{:?}", world.now.since(began));
     let row = world.row("web");
     assert_eq!((row.phase(), row.reason.as_str()), (pb::Phase::Reverted, reason::CRASHED));
@@ -361,7 +360,8 @@ fn a_stale_answer_about_the_attempt_asks_for_the_target_and_goes_by_that() {
 
 #[test]
 fn an_update_without_anything_to_go_back_to_stays_and_is_restarted() {
-    let fault = Fault { times: Some(3), ..Fault::of(&reference("new", "1"), FaultKind::ExitAtOnce) };
+    let fault =
+        Fault { times: Some(3), ..Fault::of(&reference("new", "1"), FaultKind::ExitAtOnce) };
     let mut world = running_web(vec![fault]);
     world.send(with(target(2), vec![service("web", "1"), service("new", "1")]));
     world.run_until("the failure", |world| world.machine.tally().failed == 1);

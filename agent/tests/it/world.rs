@@ -282,8 +282,7 @@ impl World {
         }
         if !self.linked {
             let interval = Some(Duration::from_secs(300));
-            let terms =
-                SessionTerms { last_seq: self.server.last_seq, report_interval: interval };
+            let terms = SessionTerms { last_seq: self.server.last_seq, report_interval: interval };
             self.machine.linked(terms, self.now);
             self.linked = true;
         }
@@ -357,7 +356,7 @@ impl World {
         let interval = self.now + self.machine.observe_interval();
         let pull = self.pull.as_ref().and_then(|pull| Some(pull.began + pull.course.takes?));
         let due = self.machine.report_due(self.now).filter(|due| *due > self.now);
-        let wakes = [until, Some(interval), self.bench.next_change(self.now), pull, due];
+        let wakes = [until, Some(interval), self.bench.next_change(), pull, due];
         let soon = wakes.into_iter().flatten().min().expect("there is an interval");
         self.now = soon.max(self.now + Duration::from_millis(1));
         Tick::Waited
@@ -380,9 +379,10 @@ impl World {
             return;
         }
         let Some(pull) = self.pull.take() else { return };
-        let wrong = pull.course.brings.as_ref().is_ok_and(|local| {
-            !pull.image.digest.is_empty() && local.digest != pull.image.digest
-        });
+        let wrong =
+            pull.course.brings.as_ref().is_ok_and(|local| {
+                !pull.image.digest.is_empty() && local.digest != pull.image.digest
+            });
         let foreign = pull
             .course
             .brings
@@ -421,8 +421,10 @@ impl Server {
     pub fn endings(&self) -> BTreeMap<(String, i32), Vec<pb::Phase>> {
         let mut endings: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for row in self.reports.iter().flat_map(|report| &report.services) {
-            let is_final =
-                matches!(row.phase(), pb::Phase::Failed | pb::Phase::Reverted | pb::Phase::Rejected);
+            let is_final = matches!(
+                row.phase(),
+                pb::Phase::Failed | pb::Phase::Reverted | pb::Phase::Rejected
+            );
             if is_final && !row.rollout_id.is_empty() {
                 let of_it = endings.entry((row.rollout_id.clone(), row.attempt)).or_default();
                 if !of_it.contains(&row.phase()) {

@@ -31,6 +31,7 @@ pub struct Bench {
     chance: Chance,
     images: Vec<LocalImage>,
     boxes: Vec<Boxed>,
+    looked: Moment,
 }
 
 /// A container, and how it behaves while it runs.
@@ -74,7 +75,8 @@ impl Bench {
     /// An empty device.
     #[must_use]
     pub fn new(platform: Platform, pace: Pace, faults: Vec<Fault>, chance: Chance) -> Self {
-        Self { platform, pace, faults, chance, images: Vec::new(), boxes: Vec::new() }
+        let (images, boxes) = (Vec::new(), Vec::new());
+        Self { platform, pace, faults, chance, images, boxes, looked: Moment::START }
     }
 
     /// What to store.
@@ -111,13 +113,14 @@ impl Bench {
 
     /// The containers as they are now.
     pub fn containers(&mut self, now: Moment) -> Vec<Container> {
+        self.looked = now;
         self.boxes.iter_mut().map(|one| one.look(now).clone()).collect()
     }
 
-    /// When a container will be seen to have changed.
+    /// When a container changes next after it was last looked at; that may be past.
     #[must_use]
-    pub fn next_change(&self, now: Moment) -> Option<Moment> {
-        self.boxes.iter().map(|one| one.next_change(now)).fold(None, earlier)
+    pub fn next_change(&self) -> Option<Moment> {
+        self.boxes.iter().map(|one| one.next_change(self.looked)).fold(None, earlier)
     }
 
     /// How a pull that begins now will go.
@@ -352,11 +355,11 @@ impl Boxed {
         turns(ran - self.course.healthy_after, period) % 2 == 1
     }
 
-    fn next_change(&self, now: Moment) -> Option<Moment> {
+    fn next_change(&self, looked: Moment) -> Option<Moment> {
         if !self.container.is_running() {
             return None;
         }
-        let ran = now.since(self.started);
+        let ran = looked.since(self.started);
         let mut changes = vec![self.course.healthy_after];
         changes.extend(self.course.exits.map(|(after, _)| after));
         if let Some(period) = self.course.flaps {
