@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use runtime::args::{TelemetryArgs, read_secret};
 use runtime::{Clock, Problem};
 use workload::DevicePolicy;
@@ -47,9 +47,30 @@ pub struct Args {
     /// How the simulated engine behaves.
     #[arg(long, value_name = "PROFILE", default_value = "good")]
     pub profile: Profile,
+    /// How long the agent waits for what.
+    #[arg(long, value_enum, value_name = "TIMING", default_value_t = TimingName::Device)]
+    pub timing: TimingName,
     /// Where logs and traces go.
     #[command(flatten)]
     pub telemetry: TelemetryArgs,
+}
+
+/// Durations by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum TimingName {
+    /// Those of a device in the field.
+    Device,
+    /// Such that what happens is seen within seconds.
+    Demonstration,
+}
+
+impl From<TimingName> for Timing {
+    fn from(name: TimingName) -> Self {
+        match name {
+            TimingName::Device => Self::device(),
+            TimingName::Demonstration => Self::demonstration(),
+        }
+    }
 }
 
 /// Why the agent does not start. The message is one sentence with the next step.
@@ -87,7 +108,7 @@ impl Args {
     pub async fn start(self) -> Result<Device, StartError> {
         self.check_engine()?;
         let mut chance = Chance::from_system();
-        let timing = Arc::new(Timing::device());
+        let timing = Arc::new(Timing::from(self.timing));
         let connector = Connector::own(&self.server, &timing.link, &mut chance)
             .map_err(|error| StartError::Settings(format!("--server {error}")))?;
         let directory = Directory::open(&self.state_dir).map_err(|error| match &error {

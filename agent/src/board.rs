@@ -82,7 +82,6 @@ impl Board {
     }
 
     /// A future that ends with the next change, even if it is polled only later.
-    #[must_use]
     pub fn changed(&self) -> OwnedNotified {
         Arc::clone(&self.own).notified_owned()
     }

@@ -18,7 +18,7 @@ use crate::chance::Chance;
 use crate::engine::Engine;
 use crate::identity::Identity;
 use crate::link::{Connector, Driver, Inbox, Link, LinkConfig, link};
-use crate::machine::{Action, Machine, Setup, Told};
+use crate::machine::{Action, Machine, Setup};
 use crate::memory::Observed;
 use crate::moment::{Moment, Time, earlier};
 use crate::plan::Call;
@@ -126,11 +126,15 @@ impl Device {
     }
 
     /// Works for as long as it is polled. Dropping it at any point is a power cut.
-    pub async fn run(self) -> Infallible {
-        let Self { mut work, driver } = self;
-        tokio::select! {
-            never = work.run() => never,
-            never = driver.run() => never,
+    pub fn run(self) -> impl Future<Output = Infallible> {
+        let Self { mut work, mut driver } = self;
+        async move {
+            let mut driver = std::pin::pin!(driver.run());
+            let mut work = std::pin::pin!(work.run());
+            tokio::select! {
+                never = &mut work => never,
+                never = &mut driver => never,
+            }
         }
     }
 }
@@ -289,7 +293,7 @@ impl Work {
         }
         if let Some((seq, answer)) = answer {
             self.count_answer(&answer);
-            something |= self.machine.answered(seq, answer, now) == Told::Something;
+            something |= self.machine.answered(seq, answer, now);
         }
         match session {
             Some(Some(terms)) => self.machine.linked(terms, now),

@@ -116,7 +116,7 @@ impl Link {
 
 impl Driver {
     /// Keeps the link for as long as it is polled.
-    pub async fn run(mut self) -> Infallible {
+    pub async fn run(&mut self) -> Infallible {
         let timing = Arc::clone(&self.config.timing);
         let mut wait = Reconnect::boot(&timing.link, &mut self.config.chance);
         loop {
@@ -124,7 +124,7 @@ impl Driver {
             self.mailbox.plugged(true).await;
             let began = self.config.time.now();
             let ending = if self.reconnect.asks_instead(&timing.link) {
-                self.ask_for_targets().await
+                Box::pin(self.ask_for_targets()).await
             } else {
                 self.hold_stream().await
             };
@@ -151,8 +151,10 @@ impl Driver {
 
     /// Opens a stream and holds it until it ends.
     async fn hold_stream(&mut self) -> Ending {
-        let Some(wire) = self.connect().await else { return Ending::Unreachable };
-        let mut stream = match wire.subscribe(self.mailbox.known()).await {
+        // What opens a stream is large and soon over; a device holds its stream for long.
+        let Some(wire) = Box::pin(self.connect()).await else { return Ending::Unreachable };
+        let opened = Box::pin(wire.subscribe(self.mailbox.known())).await;
+        let mut stream = match opened {
             Ok(stream) => stream,
             Err(problem) => return ending_of(&problem),
         };
@@ -185,7 +187,7 @@ impl Driver {
 
     /// Asks for the target again and again, since streams do not last here.
     async fn ask_for_targets(&mut self) -> Ending {
-        let Some(wire) = self.connect().await else { return Ending::Unreachable };
+        let Some(wire) = Box::pin(self.connect()).await else { return Ending::Unreachable };
         let now = self.config.time.now();
         let stream_retry = now + self.config.timing.link.stream_retry;
         let mut call = Some(wire.begin(Work::Ask, self.mailbox.known()));

@@ -5,10 +5,12 @@
 //! so, before the step or the report that came with it goes out; so does [`Device`](crate::Device),
 //! and so do tests that cut the power between any two lines.
 
+mod calls;
 mod reporting;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use proto::rollout::v1 as pb;
 use workload::DevicePolicy;
@@ -16,7 +18,7 @@ use workload::DevicePolicy;
 use crate::chance::Chance;
 use crate::engine::EngineError;
 use crate::journal::{Change, Ended, Journal};
-use crate::memory::{Memory, Observed, Soak};
+use crate::memory::{Memory, Observed, Pull, Soak};
 use crate::moment::{Moment, earlier};
 use crate::plan::{Call, Step, View, is_well, plan};
 use crate::platform::Platform;
@@ -26,7 +28,7 @@ use crate::timing::Timing;
 use crate::transaction::{Leg, Phase, Transaction};
 use reporting::Reporting;
 
-pub use reporting::{SessionTerms, Told};
+pub use reporting::SessionTerms;
 
 /// No plan takes as many notes in a row; more of them mean that two rules contradict each other.
 const MAX_NOTES: usize = 10_000;
@@ -80,6 +82,7 @@ pub struct Machine {
     memory: Memory,
     observed: Observed,
     engine_fault: Option<EngineError>,
+    looked: bool,
     reporting: Reporting,
     tally: Tally,
     unsaved: bool,
@@ -99,6 +102,7 @@ impl Machine {
             memory: Memory::default(),
             observed: Observed::default(),
             engine_fault: None,
+            looked: false,
             reporting,
             tally: Tally::default(),
             unsaved,
@@ -200,7 +204,7 @@ impl Machine {
         let Self { memory, setup, .. } = self;
         let restarted = memory.observe(&observed.containers, &setup.timing, now);
         self.observed = observed;
-        self.engine_fault = None;
+        (self.engine_fault, self.looked) = (None, true);
         self.observe_soak(&restarted, now);
     }
 
@@ -226,13 +230,13 @@ impl Machine {
     }
 
     /// Notes how far the pull is.
-    pub fn observe_pull(&mut self, pull: Option<crate::memory::Pull>) {
+    pub fn observe_pull(&mut self, pull: Option<Pull>) {
         self.observed.pull = pull;
     }
 
     /// Notes that the engine could not be looked at.
     pub fn engine_failed(&mut self, error: EngineError) {
-        self.engine_fault = Some(error);
+        (self.engine_fault, self.looked) = (Some(error), true);
     }
 
     /// Returns what to do next.
@@ -247,87 +251,6 @@ impl Machine {
         }
         tracing::error!(device.id = self.setup.device_id, "the plan does not come to an end");
         Action::Wait(Some(now + self.setup.timing.observe))
-    }
-
-    /// Notes how a call went.
-    pub fn done(&mut self, call: &Call, result: Result<(), EngineError>, now: Moment) {
-        if let Call::CancelPull = call {
-            self.note_cancelled(now);
-            return;
-        }
-        if result.is_ok() {
-            self.note_success(call, now);
-        }
-        let key = call.key();
-        let failed = result.err().map(|error| {
-            let tries = self.memory.tries(&key) + 1;
-            let retry = now + self.retry_wait(call, &error, tries);
-            (error, retry)
-        });
-        self.memory.note_call(&key, failed);
-    }
-
-    fn note_success(&mut self, call: &Call, now: Moment) {
-        match call {
-            Call::Pull(image) => {
-                let identity = image.identity();
-                if !self.journal.pulled.contains(&identity) {
-                    self.journal.pulled.push(identity);
-                    self.unsaved = true;
-                }
-            }
-            Call::Start(id) => self.note_start(id, now),
-            Call::CancelPull
-            | Call::Create(_)
-            | Call::Stop(..)
-            | Call::Remove(_)
-            | Call::RemoveImage(_) => {}
-        }
-    }
-
-    /// A container that was started, was: it may end before it is seen to run.
-    fn note_start(&mut self, id: &str, now: Moment) {
-        let Some(container) = self.observed.containers.iter().find(|one| one.id == id) else {
-            return;
-        };
-        self.memory.note_start(container, now);
-        let swaps = matches!(self.phase(), Some(Phase::Swapping | Phase::Reverting));
-        let leg = self.transaction().and_then(|one| one.leg(&container.service));
-        if swaps && leg.is_some_and(|leg| !leg.started) {
-            let service = container.service.clone();
-            self.memory.note_begin(id);
-            self.journal.apply(Change::Started(service), now);
-        }
-    }
-
-    /// A pull that was cancelled because nothing came has failed once; one that nobody wants any
-    /// more has not.
-    fn note_cancelled(&mut self, now: Moment) {
-        let Some(pull) = self.observed.pull.take() else { return };
-        let stall = self.setup.timing.pull_stall;
-        if now.since(pull.moved) < stall {
-            return;
-        }
-        let key = format!("pull {}", pull.identity);
-        let tries = self.memory.tries(&key) + 1;
-        let ceiling = self.setup.timing.pull_backoff.ceiling(tries);
-        let wait = ceiling.mul_f64(self.setup.chance.unit());
-        let error = EngineError::PullFailed(format!("no byte came for {} s", stall.as_secs_f32()));
-        self.memory.note_call(&key, Some((error, now + wait)));
-    }
-
-    fn retry_wait(&mut self, call: &Call, error: &EngineError, tries: u32) -> std::time::Duration {
-        let backoff = match call {
-            Call::Pull(_) if !error.is_engines_fault() => self.setup.timing.pull_backoff,
-            Call::Pull(_)
-            | Call::CancelPull
-            | Call::Create(_)
-            | Call::Start(_)
-            | Call::Stop(..)
-            | Call::Remove(_)
-            | Call::RemoveImage(_) => self.setup.timing.engine_backoff,
-        };
-        backoff.ceiling(tries).mul_f64(self.setup.chance.unit())
     }
 
     fn apply(&mut self, change: Change, now: Moment) {
@@ -407,7 +330,7 @@ impl Machine {
 
     /// How often to look when nothing happens, given what is under way.
     #[must_use]
-    pub fn observe_interval(&self) -> std::time::Duration {
+    pub fn observe_interval(&self) -> Duration {
         let timing = &self.setup.timing;
         let swapping = self.phase().is_some_and(|phase| !phase.is_before_swap());
         if swapping { timing.observe_swap } else { timing.observe }

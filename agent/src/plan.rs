@@ -21,6 +21,8 @@ mod upkeep;
 mod verify;
 mod view;
 
+use std::time::Duration;
+
 use crate::engine::NewContainer;
 use crate::image::Image;
 use crate::journal::Change;
@@ -29,8 +31,6 @@ use crate::target::Target;
 use crate::transaction::{Phase, Transaction};
 
 pub use view::{View, is_well};
-
-use std::time::Duration;
 
 /// One step.
 #[derive(Debug, Clone, PartialEq)]

@@ -39,7 +39,8 @@ pub struct Wanted {
     pub attempt: Option<Attempt>,
 }
 
-/// The update under way for a service.
+/// The update under way for a service. Its deadline is known as the time left: the device's clock may
+/// be wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attempt {
     /// The rollout, and which try it is.

@@ -1,6 +1,7 @@
 //! What a device does to its engine, within the time that each call has.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
@@ -72,7 +73,7 @@ impl Hands {
             .boxed()
     }
 
-    fn bound(&self) -> (Arc<dyn Engine>, Time, std::time::Duration) {
+    fn bound(&self) -> (Arc<dyn Engine>, Time, Duration) {
         (Arc::clone(&self.engine), self.time.clone(), self.timing.engine_read)
     }
 

@@ -23,15 +23,6 @@ pub struct SessionTerms {
     pub report_interval: Option<Duration>,
 }
 
-/// What an answer to a report means for what is done next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Told {
-    /// Nothing.
-    Nothing,
-    /// The plan must be looked at again.
-    Something,
-}
-
 /// The state of reporting.
 #[derive(Debug)]
 pub(super) struct Reporting {
@@ -120,7 +111,8 @@ impl Machine {
     pub fn report_due(&self, now: Moment) -> Option<Moment> {
         let reporting = &self.reporting;
         let target = self.journal.target.as_ref()?;
-        if !reporting.linked || reporting.in_flight.is_some() {
+        // Before the first look nothing is known to run, which is not the same as nothing running.
+        if !self.looked || !reporting.linked || reporting.in_flight.is_some() {
             return None;
         }
         let due = match &reporting.answered {
@@ -213,26 +205,26 @@ impl Machine {
         sent
     }
 
-    /// Takes the answer to a report.
+    /// Takes the answer to a report. Returns whether there may be something to do.
     pub fn answered(
         &mut self,
         seq: i64,
         answer: Result<pb::ReportResponse, Problem>,
         now: Moment,
-    ) -> Told {
+    ) -> bool {
         let Some(sent) = self.reporting.in_flight.take_if(|sent| sent.seq == seq) else {
-            return Told::Nothing;
+            return false;
         };
         match answer {
             Ok(response) => self.stored(sent, &response, now),
             Err(problem) => {
                 self.not_stored(sent, &problem, now);
-                Told::Nothing
+                false
             }
         }
     }
 
-    fn stored(&mut self, sent: Sent, response: &pb::ReportResponse, now: Moment) -> Told {
+    fn stored(&mut self, sent: Sent, response: &pb::ReportResponse, now: Moment) -> bool {
         self.heard(now);
         let reporting = &mut self.reporting;
         (reporting.retry, reporting.failures) = (None, 0);
@@ -256,7 +248,7 @@ impl Machine {
         }
         // The first answer after a swap was staged lets it begin.
         let waits = self.phase() == Some(Phase::Staged);
-        if self.memory.confirmed || self.ask || waits { Told::Something } else { Told::Nothing }
+        self.memory.confirmed || self.ask || waits
     }
 
     /// Says whether the server counts the attempt under way as over. A stale answer that names no

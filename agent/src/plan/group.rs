@@ -20,7 +20,11 @@ pub(super) fn begin(view: &View<'_>, target: &Target) -> Option<Change> {
     let first = target.services.iter().find(|wanted| view.needs_change(wanted))?;
     let group = members(view, target, first);
     if group.iter().any(|wanted| wanted.recipe.is_err()) {
-        return Some(refuse(view, &group));
+        return Some(Change::Settle(refuse(view, &group)));
+    }
+    if let Some(ended) = ended_already(view, target, first) {
+        let ends = |wanted: &&Wanted| end(view, wanted, ended.standing, &ended.cause);
+        return Some(Change::Settle(group.iter().map(ends).collect()));
     }
     let legs = group.iter().filter_map(|wanted| leg(view, wanted)).collect();
     Some(Change::Begin(Box::new(Transaction {
@@ -89,26 +93,36 @@ fn fallback(view: &View<'_>, wanted: &Wanted, to: &Recipe) -> Option<Recipe> {
     confirmed.map(|confirmed| confirmed.recipe.clone()).or_else(|| found.find(runs))
 }
 
+/// How the attempt has ended for another service of its group, and with it for all of them.
+fn ended_already<'v>(view: &View<'v>, target: &Target, of: &Wanted) -> Option<&'v Outcome> {
+    let attempt = of.attempt_key()?;
+    let group = target.services.iter().filter(|wanted| wanted.attempt_key() == Some(attempt));
+    let journal = view.journal;
+    group.filter_map(|wanted| journal.outcome(wanted)).next()
+}
+
 /// Refuses a whole group because of what is wrong with one of its services.
-fn refuse(view: &View<'_>, group: &[&Wanted]) -> Change {
+fn refuse(view: &View<'_>, group: &[&Wanted]) -> Vec<Ended> {
     let faults = group.iter().filter_map(|wanted| {
         let fault = wanted.recipe.as_ref().err()?;
         Some(format!("service `{}`: {fault}", wanted.name))
     });
     let message = faults.collect::<Vec<_>>().join("; ");
-    let cause = Cause::new(reason::BAD_CONFIG, message);
-    let endings = group.iter().map(|wanted| {
-        let outcome = Outcome {
-            service: wanted.name.clone(),
-            spec: wanted.spec().to_owned(),
-            attempt: wanted.attempt_key().cloned(),
-            standing: Standing::Rejected,
-            cause: remembered(&cause),
-            kept: false,
-        };
-        Ended { row: report::ended_row(view, &outcome), outcome }
-    });
-    Change::Settle(endings.collect())
+    let cause = remembered(&Cause::new(reason::BAD_CONFIG, message));
+    group.iter().map(|wanted| end(view, wanted, Standing::Rejected, &cause)).collect()
+}
+
+/// Ends the attempt at a service that was not begun.
+fn end(view: &View<'_>, wanted: &Wanted, standing: Standing, cause: &Cause) -> Ended {
+    let outcome = Outcome {
+        service: wanted.name.clone(),
+        spec: wanted.spec().to_owned(),
+        attempt: wanted.attempt_key().cloned(),
+        standing,
+        cause: cause.clone(),
+        kept: false,
+    };
+    Ended { row: report::ended_row(view, &outcome), outcome }
 }
 
 /// Ends a transaction other than well.

@@ -21,7 +21,7 @@ pub(super) fn reconcile(
         let now = members(view, target, group[0]);
         now.iter().any(|wanted| transaction.leg(&wanted.name).is_none())
     };
-    if transaction.phase.is_before_swap() && grew() {
+    if grew() {
         return Some(Change::Leave);
     }
     let attempt = group[0].attempt_key();

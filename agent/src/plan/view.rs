@@ -1,5 +1,7 @@
 //! What a plan looks at.
 
+use std::time::Duration;
+
 use workload::Restart;
 
 use super::{Call, Step};
@@ -112,7 +114,7 @@ impl<'a> View<'a> {
     pub fn stop(&self, container: &Container, recipe: Option<&Recipe>) -> Call {
         let confirmed = self.journal.confirmed.get(&container.service).map(|known| &known.recipe);
         let recipe = recipe.into_iter().chain(confirmed).find(|one| one.spec() == container.spec);
-        let grace = recipe.map_or(std::time::Duration::from_secs(10), Recipe::stop_grace);
+        let grace = recipe.map_or(Duration::from_secs(10), Recipe::stop_grace);
         Call::Stop(container.id.clone(), grace)
     }
 }

@@ -59,7 +59,7 @@ pub(super) enum Order {
 impl Seat {
     /// Has the device work, through all its restarts.
     pub(super) async fn live(self: Arc<Self>, mut chance: Chance) {
-        let Some(identity) = self.identity(&mut chance).await else { return };
+        let Some(identity) = Box::pin(self.identity(&mut chance)).await else { return };
         let (mut orders, mut rebooted) = (self.orders.subscribe(), None);
         let mut boot_id = self.new_boot_id();
         loop {
@@ -68,10 +68,11 @@ impl Seat {
                 Err(problem) => return self.board.show(|seen| seen.problem = problem),
             };
             let link = device.link();
+            let mut work = std::pin::pin!(device.run());
             let order = tokio::select! {
                 order = ordered(&mut orders) => order,
                 order = self.misfortune(&mut rebooted) => order,
-                never = device.run() => match never {},
+                never = &mut work => match never {},
                 never = self.network(&link, chance.fork()) => match never {},
             };
             match order {

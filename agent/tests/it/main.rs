@@ -3,8 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod binary;
+mod engine;
+mod failures;
 mod history;
 mod link;
+mod reports;
 mod restart;
 mod scenario;
 mod server;

@@ -2,26 +2,17 @@
 
 use std::time::Duration;
 
-use agent::engine::simulated::FaultKind;
+use agent::engine::simulated::{Fault, FaultKind};
 use agent::transaction::Phase;
 use proto::reason;
 use proto::rollout::v1 as pb;
 
-use crate::scenario::{QUIET, bad_web, running_web};
-use crate::targets::{target, update, with};
+use crate::scenario::{QUIET, bad_web, running_web, to_two};
 use crate::world::{Tick, World};
-
-fn to_two() -> pb::TargetState {
-    with(target(2), vec![update("web", "2", "r", 1, "1")])
-}
 
 /// Runs an update and cuts the power (or only ends the agent) after every number of lines, until
 /// the update is through before the cut.
-fn cut_everywhere(
-    faults: impl Fn() -> Vec<agent::engine::simulated::Fault>,
-    is_reboot: bool,
-    look: impl Fn(&mut World),
-) {
+fn cut_everywhere(faults: impl Fn() -> Vec<Fault>, is_reboot: bool, look: impl Fn(&mut World)) {
     for lines in 0..500 {
         let mut world = running_web(faults());
         world.cut_is_reboot = is_reboot;

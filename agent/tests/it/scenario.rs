@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use agent::engine::simulated::{Fault, FaultKind};
+use proto::rollout::v1 as pb;
 
-use crate::targets::{reference, service, target, with};
+use crate::targets::{reference, service, target, update, with};
 use crate::world::World;
 
 /// Long enough for any timer of an update to pass.
@@ -31,4 +32,9 @@ pub fn running_both(faults: Vec<Fault>) -> World {
 /// A fault of version 2 of `web`.
 pub fn bad_web(kind: FaultKind) -> Vec<Fault> {
     vec![Fault::of(&reference("web", "2"), kind)]
+}
+
+/// The target that updates `web` to version 2.
+pub fn to_two() -> pb::TargetState {
+    with(target(2), vec![update("web", "2", "r", 1, "1")])
 }

@@ -62,7 +62,8 @@ impl Flaky {
     /// The folder after the power came back, with the first `names` of the pending changes of names.
     fn after_cut(&self, torn: Torn, names: usize) -> Self {
         let folder = self.0.lock().unwrap();
-        let names = folder.pending.iter().take(names).last().unwrap_or(&folder.lasting).clone();
+        let names =
+            folder.pending.iter().take(names).next_back().unwrap_or(&folder.lasting).clone();
         let files = folder.files.iter().map(|file| {
             let bytes = match torn {
                 Torn::Nothing => file.lasting.clone(),

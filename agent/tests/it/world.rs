@@ -1,7 +1,8 @@
 //! A device, its engine and its server without sockets, tasks or waiting: time passes when nothing
 //! else is left to do, and the power can go between any two lines.
 
-use std::collections::BTreeMap;
+mod server;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,21 +23,7 @@ use runtime::{Code, Problem};
 use workload::DevicePolicy;
 
 use crate::targets::DEVICE;
-
-/// The server, as far as a device sees it.
-pub struct Server {
-    /// Whether the device reaches it.
-    pub online: bool,
-    /// Whether answers reach the device.
-    pub answers: bool,
-    /// What should run.
-    pub target: pb::TargetState,
-    /// The attempts that are over.
-    pub over: Vec<(String, i32)>,
-    /// Every report that came in.
-    pub reports: Vec<pb::ReportRequest>,
-    last_seq: i64,
-}
+use server::Server;
 
 /// A pull that is under way.
 struct UnderWay {
@@ -87,14 +74,7 @@ impl World {
         let journal = Journal::default();
         let machine = Machine::new(setup(&timing, "boot-0", chance.fork()), journal, Moment::START);
         Self {
-            server: Server {
-                online: true,
-                answers: true,
-                target: crate::targets::target(0),
-                over: Vec::new(),
-                reports: Vec::new(),
-                last_seq: 0,
-            },
+            server: Server::default(),
             bench: Bench::new(platform, pace, faults, chance.fork()),
             now: Moment::START,
             machine,
@@ -282,7 +262,8 @@ impl World {
         }
         if !self.linked {
             let interval = Some(Duration::from_secs(300));
-            let terms = SessionTerms { last_seq: self.server.last_seq, report_interval: interval };
+            let terms =
+                SessionTerms { last_seq: self.server.last_seq(), report_interval: interval };
             self.machine.linked(terms, self.now);
             self.linked = true;
         }
@@ -396,43 +377,6 @@ impl World {
             self.bench.end_pull(pull.course)
         };
         self.machine.done(&Call::Pull(pull.image), result, self.now);
-    }
-}
-
-impl Server {
-    fn store(&mut self, report: pb::ReportRequest) -> pb::ReportResponse {
-        let is_old = report.seq <= self.last_seq;
-        self.last_seq = self.last_seq.max(report.seq);
-        let rows = report.services.iter();
-        let stale: Vec<String> = rows
-            .filter(|row| self.over.contains(&(row.rollout_id.clone(), row.attempt)))
-            .map(|row| row.name.clone())
-            .collect();
-        let response = pb::ReportResponse {
-            stale: is_old || !stale.is_empty(),
-            last_seq: self.last_seq,
-            stale_services: stale,
-        };
-        self.reports.push(report);
-        response
-    }
-
-    /// The final phases that were reported, by attempt.
-    pub fn endings(&self) -> BTreeMap<(String, i32), Vec<pb::Phase>> {
-        let mut endings: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for row in self.reports.iter().flat_map(|report| &report.services) {
-            let is_final = matches!(
-                row.phase(),
-                pb::Phase::Failed | pb::Phase::Reverted | pb::Phase::Rejected
-            );
-            if is_final && !row.rollout_id.is_empty() {
-                let of_it = endings.entry((row.rollout_id.clone(), row.attempt)).or_default();
-                if !of_it.contains(&row.phase()) {
-                    of_it.push(row.phase());
-                }
-            }
-        }
-        endings
     }
 }
 
