@@ -284,6 +284,8 @@ pub const VETO: &str = "VETO";
 pub const BAD_CONFIG: &str = "BAD_CONFIG";
 /// The device restarted too often during the update.
 pub const BOOT_LOOP: &str = "BOOT_LOOP";
+/// The device went back, and what ran before does not work either.
+pub const REVERT_FAILED: &str = "REVERT_FAILED";
 /// The container engine does not answer.
 pub const ENGINE_HUNG: &str = "ENGINE_HUNG";
 
