@@ -1,0 +1,75 @@
+//! The one server of this checkout.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use rustix::process::geteuid;
+
+use super::Error;
+use super::server::Server;
+use super::state::State;
+use crate::fingerprint::fingerprint;
+
+/// Not `TMPDIR`: all processes must agree on it, and the path of a socket must be short.
+const BASE: &str = "/tmp";
+
+/// In a server's folder, the checkout whose it is.
+const CHECKOUT_FILE: &str = "checkout";
+
+/// The server that all test processes of this checkout share; the first call finds or starts it,
+/// which blocks for up to a few seconds.
+///
+/// # Panics
+///
+/// Panics with one sentence that says what to do when there is no PostgreSQL or it does not start.
+pub fn server() -> &'static Server {
+    static SERVER: OnceLock<Server> = OnceLock::new();
+    SERVER
+        .get_or_init(|| open().unwrap_or_else(|error| panic!("tests need PostgreSQL, and {error}")))
+}
+
+fn open() -> Result<Server, Error> {
+    let checkout = checkout();
+    let dir = Path::new(BASE).join(format!(
+        "{}{}",
+        prefix(),
+        fingerprint(checkout.as_os_str().as_encoded_bytes())
+    ));
+    let server = Server::open(&dir)?;
+    if server.was_started() {
+        // Only the sweep depends on it.
+        let _ = fs::write(dir.join(CHECKOUT_FILE), checkout.as_os_str().as_encoded_bytes());
+        sweep();
+    }
+    Ok(server)
+}
+
+/// Ends the servers of checkouts that are gone. What resists is left for another time: it is not
+/// what the test that asked for a server is about.
+fn sweep() {
+    for entry in fs::read_dir(BASE).into_iter().flatten().flatten() {
+        let dir = entry.path();
+        if !entry.file_name().to_string_lossy().starts_with(&prefix()) {
+            continue;
+        }
+        let Ok(checkout) = fs::read_to_string(dir.join(CHECKOUT_FILE)) else { continue };
+        if Path::new(&checkout).exists() {
+            continue;
+        }
+        if let Ok(Some(state)) = State::try_enter(&dir) {
+            let _ = state.destroy();
+        }
+    }
+}
+
+/// Two users never share a server: neither could read the other's password.
+fn prefix() -> String {
+    format!("slipway-test-{}-", geteuid().as_raw())
+}
+
+/// The root of the workspace that this was built from.
+fn checkout() -> PathBuf {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    package.ancestors().nth(2).unwrap_or(package).to_owned()
+}
