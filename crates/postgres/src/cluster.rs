@@ -11,6 +11,7 @@ pub use server::Shutdown;
 use crate::account::Account;
 use crate::error::Error;
 use crate::installation::Installation;
+use crate::version::Version;
 use crate::{socket, url};
 
 /// The name of the superuser.
@@ -70,6 +71,11 @@ impl Cluster {
         let socket_dir = socket::choose(&absolute(socket_dir)?, &data_dir);
         let account = Account::for_data(&data_dir)?;
         Ok(Self { installation, data_dir, socket_dir, account, options })
+    }
+
+    /// The version of the programs.
+    pub fn version(&self) -> &Version {
+        self.installation.version()
     }
 
     /// The data directory, as an absolute path.

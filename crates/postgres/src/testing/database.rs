@@ -34,7 +34,12 @@ impl TestDatabase {
         let (runtime, pool) = (server.runtime.clone(), server.pool.clone());
         let cluster = server.cluster.clone();
         let database = Self { name, url, cluster, runtime, pool };
-        let statement = format!("create database {} template {}", database.name, template.name());
+        // Copying files is two to three times as fast as logging pages where nothing is synced. It is
+        // the only way before version 15.
+        let strategy =
+            if server.cluster.version().major() >= 15 { "strategy file_copy" } else { "" };
+        let (name, template) = (&database.name, template.name());
+        let statement = format!("create database {name} template {template} {strategy}");
         // When the test that waits here is cancelled, the copy is finished and then dropped.
         let copy = server.runtime.spawn(async move {
             let mut db = database.pool.acquire().await.map_err(Error::database("connect"))?;
