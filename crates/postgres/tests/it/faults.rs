@@ -42,6 +42,34 @@ fn after_sigkill_of_the_server_the_next_start_recovers_what_was_committed() {
 }
 
 #[test]
+fn a_start_waits_for_the_last_processes_of_a_killed_server() {
+    let scratch = Scratch::new();
+    let home = scratch.running_cluster();
+    let url = home.superuser_url();
+    let (session, orphan) = block_on(async move {
+        let mut db = PgConnection::connect(&url).await.unwrap();
+        let pid = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut db).await.unwrap();
+        (db, Pid::from_raw(pid).unwrap())
+    });
+    // Stopped, it does not notice that its server is gone.
+    kill_process(orphan, Signal::STOP).unwrap();
+    kill(home.running().unwrap());
+    home.wait();
+
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let log = || fs::read_to_string(scratch.join("log")).unwrap();
+            wait_for("the start to be refused", || log().contains("pre-existing shared memory"));
+            kill_process(orphan, Signal::CONT).unwrap();
+        });
+        home.start();
+    });
+
+    assert_eq!(home.ask("select 'well'"), "well");
+    drop(session);
+}
+
+#[test]
 fn a_killed_server_that_nobody_waited_for_is_not_running() {
     let scratch = Scratch::new();
     let home = scratch.running_cluster();
