@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, getpgid, kill_process, kill_process_group};
 
 use super::Cluster;
 use crate::error::Error;
@@ -79,7 +79,7 @@ impl Cluster {
             let left = deadline.saturating_duration_since(Instant::now());
             let ended = poll::until(left, || match child.try_wait() {
                 Ok(Some(_)) => Some(true),
-                Ok(None) | Err(_) => self.is_ready().then_some(false),
+                Ok(None) | Err(_) => self.is_ready_in_group_of(&child).then_some(false),
             });
             match ended {
                 Some(false) => return Ok(child),
@@ -136,10 +136,16 @@ impl Cluster {
         Err(Error::StillRunning { pid: file.pid.as_raw_nonzero().get().unsigned_abs() })
     }
 
+    /// Tells whether the server that takes clients is the child, or one that the child, a wrapper,
+    /// has started: not one that somebody else started at the same time.
+    fn is_ready_in_group_of(&self, child: &Child) -> bool {
+        let group = |file: PidFile| getpgid(Some(file.pid)).ok();
+        self.live_pid_file().and_then(group) == process(child) && self.is_ready()
+    }
+
     /// Ends a server that was just started and perhaps has no pid file yet.
     fn give_up(&self, child: &mut Child) -> Result<(), Error> {
-        let group = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
-        if let Some(group) = group {
+        if let Some(group) = process(child) {
             // It fails only when the group has ended already.
             let _ = kill_process_group(group, Signal::QUIT);
         }
@@ -241,6 +247,10 @@ impl Cluster {
         }
         settings
     }
+}
+
+fn process(child: &Child) -> Option<Pid> {
+    i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
 /// Reads what was appended to a file; what is no text is replaced.

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use postgres::{Error, Options, Shutdown};
@@ -169,6 +170,29 @@ fn a_server_that_is_not_up_in_time_is_ended() {
     assert!(matches!(error, Error::NotReady { .. }), "{error}");
     assert_eq!(home.running(), None);
     home.start();
+}
+
+#[test]
+fn of_several_starts_at_once_one_succeeds() {
+    let scratch = Scratch::new();
+    let home = scratch.cluster(Options::disposable());
+    home.init().unwrap();
+    let started = AtomicU32::new(0);
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (home, started, log) = (&home.cluster, &started, format!("log {number}"));
+            let log = scratch.join(&log);
+            scope.spawn(move || {
+                let Ok(mut child) = home.start(&log, PATIENCE) else { return };
+                started.fetch_add(1, Ordering::Relaxed);
+                assert_eq!(home.running(), Some(child.id()));
+                // The others are refused, however long it runs.
+                assert_eq!(child.try_wait().unwrap(), None);
+            });
+        }
+    });
+    assert_eq!(started.into_inner(), 1);
+    assert!(home.is_ready());
 }
 
 #[test]

@@ -21,7 +21,10 @@ struct Own {
 
 impl Own {
     fn new() -> Self {
-        let scratch = Scratch::new();
+        Self::within(Scratch::new())
+    }
+
+    fn within(scratch: Scratch) -> Self {
         let server = Server::open(&scratch.join("state")).unwrap();
         Self { server, scratch }
     }
@@ -143,15 +146,14 @@ fn several_processes_at_once_share_one_server_and_one_template() {
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
         })
         .collect();
-    for run in runs {
-        assert_passed(&run.wait_with_output().unwrap());
+    let outputs: Vec<_> = runs.into_iter().map(|run| run.wait_with_output().unwrap()).collect();
+    let own = Own::within(scratch);
+    for output in &outputs {
+        assert_passed(output);
     }
-
-    let server = Server::open(&state).unwrap();
-    assert!(!server.was_started(), "the server outlives the processes that use it");
-    let template = crate::support::block_on(things(&server));
-    wait_for_databases(&server, &[template.name()]);
-    server.cluster().stop(Shutdown::Immediate, PATIENCE).unwrap();
+    assert!(!own.server.was_started(), "the server outlives the processes that use it");
+    let template = crate::support::block_on(things(&own.server));
+    wait_for_databases(&own.server, &[template.name()]);
 }
 
 #[tokio::test]
@@ -264,15 +266,17 @@ async fn a_template_that_nobody_used_for_a_day_is_dropped_unless_it_is_in_use() 
     let url = own.server.cluster().superuser_url("postgres").unwrap();
     execute(&url, "update public.slipway_templates set used_at = now() - interval '2 days'").await;
 
-    let mut number = 0;
-    let mut left = own.databases().await;
     // The session of the value dropped above ends in its own time.
-    while left.contains(&unused.name().to_owned()) && number < 100 {
-        own.server.template(&format!("new {number}"), one_thing).await.unwrap();
-        number += 1;
-        left = own.databases().await;
+    let mut db = PgConnection::connect(&url).await.unwrap();
+    let processes = "select count(*) from pg_locks
+        where locktype = 'advisory' and mode = 'ExclusiveLock'";
+    while sqlx::query_scalar::<_, i64>(processes).fetch_one(&mut db).await.unwrap() > 1 {
+        tokio::task::yield_now().await;
     }
 
+    own.server.template("new", one_thing).await.unwrap();
+
+    let left = own.databases().await;
     assert!(!left.contains(&unused.name().to_owned()), "{left:?}");
     assert!(left.contains(&used.name().to_owned()), "{left:?}");
 }
