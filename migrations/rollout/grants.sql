@@ -5,3 +5,5 @@ grant select, insert, update, delete on all tables in schema rollout to slipway_
 grant usage, select on all sequences in schema rollout to slipway_rollout;
 revoke insert, update, delete on rollout._migrations from slipway_rollout;
 grant select on all tables in schema rollout to slipway_reader;
+-- Hashes of credentials are nobody's to read.
+revoke select on rollout.device_credentials, rollout.enrolment_keys from slipway_reader;

@@ -2,7 +2,14 @@
 
 mod app;
 mod args;
+pub mod assignment;
+pub mod batch;
 mod error;
+pub mod plan;
+pub mod policy;
+pub mod rollout;
+pub mod tally;
+pub mod target;
 
 pub use app::{App, Config};
 pub use args::Args;
