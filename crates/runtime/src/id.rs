@@ -64,6 +64,12 @@ macro_rules! id {
         #[serde(transparent)]
         pub struct $name(pub $inner);
 
+        impl ::std::convert::From<$inner> for $name {
+            fn from(inner: $inner) -> Self {
+                Self(inner)
+            }
+        }
+
         impl ::std::fmt::Display for $name {
             fn fmt(&self, f: &mut ::std::fmt::Formatter<'_>) -> ::std::fmt::Result {
                 ::std::fmt::Display::fmt(&self.0, f)
