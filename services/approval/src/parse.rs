@@ -4,6 +4,8 @@
 //! whether that is believed: binding, age and approval are decided by others.
 
 pub(crate) mod dockerhub;
+#[cfg(test)]
+mod fixtures;
 pub(crate) mod generic;
 pub(crate) mod github;
 
