@@ -116,7 +116,8 @@ fn recorded_bodies_are_read_as_expected() {
         let body = std::fs::read(folder.join(file)).unwrap();
         let headers = headers(case);
         if case["auth"] == "github" {
-            let check = |secret: &str| verify::hub_signature(&headers, &body, &[Secret::new(secret)]);
+            let check =
+                |secret: &str| verify::hub_signature(&headers, &body, &[Secret::new(secret)]);
             assert_eq!(check(secret), Ok(()), "{file}");
             assert_eq!(check("another secret"), Err(verify::Refusal::Mismatch), "{file}");
         }
