@@ -1,2 +1,104 @@
-//! Slipway.
-fn main() {}
+//! `slipway`: every process of Slipway, the operators' commands, and `up`, which starts all of it.
+//!
+//! - [`serve`] runs one process for real deployments.
+//! - [`up`] starts everything on this machine, each process its own, with a private Postgres.
+//! - [`migrate`], [`psql`] and [`check`] are for whoever keeps the database.
+//! - [`simulate`] runs devices that are not there.
+//!
+//! Everything else are the operators' commands; they use the public API only.
+
+use std::process::ExitCode;
+
+use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+mod context;
+mod migrate;
+mod psql;
+mod serve;
+mod simulate;
+mod up;
+
+/// Half the memory per device stream (docs/PERFORMANCE.md).
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// Decides which container images may run on a fleet of devices, and gets them there safely.
+#[derive(Debug, Parser)]
+#[command(name = "slipway", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Commands,
+}
+
+#[derive(Debug, Subcommand)]
+enum Commands {
+    /// Start everything on this machine, with demo data on the first start
+    Up(up::Args),
+    /// Run one process, for deployments
+    #[command(subcommand)]
+    Serve(serve::Service),
+    /// Make roles and schemas, and apply what is missing
+    Migrate(migrate::Args),
+    /// Look at the database, read-only
+    Psql(psql::Args),
+    /// Run devices that are not there
+    Simulate(simulate::Args),
+    /// Keep Postgres only as long as standard input is open
+    #[command(hide = true)]
+    Guard(up::guard::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = match Cli::from_arg_matches(&command().get_matches()) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing installed a crypto provider before");
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(worker_threads())
+        .enable_all()
+        .build()
+        .expect("the runtime starts");
+    let code = runtime.block_on(run(cli.command));
+    // What still blocks, such as a read of standard input, does not hold the exit up.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(command: Commands) -> ExitCode {
+    match command {
+        Commands::Up(args) => up::run(args).await,
+        Commands::Serve(service) => serve::run(service).await,
+        Commands::Migrate(args) => told(migrate::run(&args).await),
+        Commands::Psql(args) => psql::run(&args).await,
+        Commands::Simulate(args) => told(simulate::run(args).await),
+        Commands::Guard(args) => up::guard::run(&args).await,
+    }
+}
+
+/// The command line, with the environment variable of every flag of `serve`.
+fn command() -> Command {
+    Cli::command().mut_subcommand("serve", |serve| {
+        serve::Service::NAMES.iter().fold(serve, |serve, name| {
+            serve.mut_subcommand(name, |service| runtime::args::with_environment(service, name))
+        })
+    })
+}
+
+/// Says on standard error why a command did not do what it should.
+fn told(result: anyhow::Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// As many as there are cores, but few: most processes wait most of the time.
+fn worker_threads() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(1, 8))
+}

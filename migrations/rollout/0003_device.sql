@@ -33,6 +33,8 @@ create index devices_labels_idx on rollout.devices using gin (labels jsonb_path_
 
 -- Tokens of devices, as SHA-256.
 create table rollout.device_credentials (
+    -- The order in which tokens were made.
+    id bigint generated always as identity constraint device_credentials_id_key unique,
     token_hash bytea primary key,
     device_id uuid not null
         constraint device_credentials_device_fkey references rollout.devices (id) on delete cascade,
@@ -71,6 +73,9 @@ create table rollout.device_status (
         constraint device_status_device_fkey references rollout.devices (id) on delete cascade,
     -- Grows with every stream; the highest one is the device's session.
     session_epoch bigint not null default 0,
+    -- It holds streams: it is there while it has one. Otherwise it polls: it is there while it was
+    -- heard of lately.
+    streams boolean not null default false,
     -- The replica that holds the stream; null = no stream.
     replica uuid,
     boot_id text not null default '',

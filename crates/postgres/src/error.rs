@@ -42,7 +42,7 @@ pub enum Error {
 
     /// The server's account cannot reach a folder.
     #[error(
-        "user `{account}`, as whom PostgreSQL runs, may not enter `{}`, which `{}` lies in; choose \
+        "user `{account}`, as whom PostgreSQL runs, may not enter `{}` on the way to `{}`; choose \
          another folder, or let everybody pass with `chmod a+x {}`",
         shut.display(), path.display(), shut.display()
     )]
@@ -51,7 +51,7 @@ pub enum Error {
         account: String,
         /// The first folder that it cannot enter.
         shut: PathBuf,
-        /// What lies in there.
+        /// What it has to get at.
         path: PathBuf,
     },
 
@@ -186,8 +186,10 @@ fn sentence(what: &str, reason: &str, output: &str) -> String {
 
 /// Finds in the output of a program what a person has to mend.
 fn reason(output: &str) -> &'static str {
-    const REASONS: [(&str, &str); 7] = [
+    const REASONS: [(&str, &str); 8] = [
         ("No space left on device", "the disk is full; free some space and try again"),
+        // Said where only a part of a page could be written.
+        ("Check free disk space", "the disk is full; free some space and try again"),
         ("Disk quota exceeded", "the disk quota is used up; free some space and try again"),
         ("File size limit exceeded", "files may not grow that large; raise `ulimit -f`"),
         ("File too large", "files may not grow that large; raise `ulimit -f`"),
@@ -221,7 +223,8 @@ fn tail(output: &str) -> String {
     let lines: Vec<&str> = output
         .lines()
         .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with("initdb: removing"))
+        .filter(|line| !line.is_empty() && !line.ends_with(" ... ok"))
+        .filter(|line| !line.starts_with("initdb: removing"))
         .collect();
     lines[lines.len().saturating_sub(LINES)..].join(" | ")
 }
@@ -232,15 +235,22 @@ mod tests {
 
     #[test]
     fn a_failed_program_is_one_sentence_with_the_next_step_and_its_last_words() {
-        let output = "creating directory x ... ok\n\
+        let output = "creating directory x ... ok\n\n\
             initdb: error: could not write file \"x\": No space left on device\n\
             initdb: removing data directory \"x\"\n";
         assert_eq!(
             Error::program("`initdb` could not create `x`".to_owned(), output).to_string(),
             "`initdb` could not create `x`: the disk is full; free some space and try again (its \
-             last words: creating directory x ... ok | initdb: error: could not write file \"x\": \
-             No space left on device)"
+             last words: initdb: error: could not write file \"x\": No space left on device)"
         );
+    }
+
+    #[test]
+    fn a_page_written_in_part_means_a_full_disk() {
+        let output = "FATAL:  could not extend file \"base/1/2691\": wrote only 4096 of 8192 bytes\n\
+            HINT:  Check free disk space.\nPANIC:  cannot abort transaction 1\nAborted\nchild process\n";
+        let error = Error::program("`initdb` could not create `x`".to_owned(), output).to_string();
+        assert!(error.contains("the disk is full"), "{error}");
     }
 
     #[test]

@@ -12,6 +12,10 @@
 //! Who may remove what is decided by session locks in the server, not by process numbers: a process
 //! holds one on everything that is its own, and they end with it, however it ends.
 
+/// The password that tests give to roles. Roles belong to the whole shared server, so all tests of
+/// all crates have to agree on it.
+pub const ROLE_PASSWORD: &str = "slipway-test";
+
 mod database;
 mod server;
 mod session;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chrono::{DateTime, Utc};
 use proto::reason;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
-use sqlx::{ConnectOptions as _, PgConnection};
+use sqlx::{ConnectOptions as _, Connection as _, PgConnection};
 
 use crate::args::DatabaseArgs;
 use crate::secret::Secret;
@@ -39,6 +39,9 @@ pub async fn connect(
     Ok(pool)
 }
 
+/// How long a connection is taken for alive after it was used.
+const FRESH: Duration = Duration::from_secs(1);
+
 /// Opens a pool; connections are made when they are needed.
 #[must_use]
 pub fn pool(process: &str, options: PgConnectOptions, connections: u32) -> PgPool {
@@ -50,6 +53,17 @@ pub fn pool(process: &str, options: PgConnectOptions, connections: u32) -> PgPoo
         .max_connections(connections)
         .acquire_timeout(Duration::from_secs(5))
         .idle_timeout(Duration::from_secs(300))
+        // A connection that was used a moment ago is not asked whether it lives: that would be a
+        // round trip more for every call.
+        .test_before_acquire(false)
+        .before_acquire(|connection, last| {
+            Box::pin(async move {
+                if last.idle_for > FRESH {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options)
 }
 

@@ -1,11 +1,14 @@
 //! Flags of `slipway serve access`.
 
+use std::time::Duration;
+
 use clap::Parser;
+use http::Uri;
 use runtime::args::DatabaseArgs;
 use runtime::process::{self, Process, ProcessArgs, StartError};
 use runtime::{Lifecycle, database};
 
-use crate::{App, Config, SCHEMA};
+use crate::{App, Config, SCHEMA, Sources};
 
 /// Access tokens and the audit log.
 #[derive(Debug, Clone, Parser)]
@@ -16,6 +19,21 @@ pub struct Args {
     /// Its database.
     #[command(flatten)]
     pub database: DatabaseArgs,
+    /// Address of the process `registry`.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4011")]
+    pub registry_url: Uri,
+    /// Address of the process `approval`.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4012")]
+    pub approval_url: Uri,
+    /// Address of the process `rollout`.
+    #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4013")]
+    pub rollout_url: Uri,
+    /// How long events stay in the outbox after they are in the audit log.
+    #[arg(long, value_name = "DAYS", default_value_t = 30)]
+    pub outbox_retention_days: u32,
+    /// How long a watcher of the live log may take nothing before entries are left out for it.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub watch_patience_seconds: u32,
 }
 
 impl Args {
@@ -38,7 +56,22 @@ impl Args {
         let listener = process::bind("--listen", self.process.listen.listen).await?;
         process.serve_metrics(self.process.listen.metrics_listen).await?;
         let lifecycle = process.lifecycle.clone();
-        App::start(Config { process, pool, listener });
+        App::start(Config {
+            process,
+            pool,
+            listener,
+            sources: self.sources(),
+            outbox_retention: Duration::from_secs(u64::from(self.outbox_retention_days) * 86_400),
+            watch_patience: Duration::from_secs(u64::from(self.watch_patience_seconds)),
+        });
         Ok(Some(lifecycle))
+    }
+
+    fn sources(&self) -> Sources {
+        Sources {
+            registry: self.registry_url.clone(),
+            approval: self.approval_url.clone(),
+            rollout: self.rollout_url.clone(),
+        }
     }
 }

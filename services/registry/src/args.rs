@@ -1,12 +1,14 @@
 //! Flags of `slipway serve registry`.
 
-use clap::Parser;
+use std::time::Duration;
+
+use clap::{Parser, value_parser};
 use http::Uri;
 use runtime::args::DatabaseArgs;
 use runtime::process::{self, Process, ProcessArgs, StartError};
 use runtime::{Lifecycle, database};
 
-use crate::{App, Config, SCHEMA};
+use crate::{App, Config, SCHEMA, Times};
 
 /// Images, tags, the gate, upstream registries.
 #[derive(Debug, Clone, Parser)]
@@ -23,6 +25,12 @@ pub struct Args {
     /// Address of the process `rollout`.
     #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:4013")]
     pub rollout_url: Uri,
+    /// How long a registry elsewhere may take to answer one question.
+    #[arg(long, value_name = "SECONDS", default_value_t = 5, value_parser = value_parser!(u64).range(1..=60))]
+    pub upstream_timeout_seconds: u64,
+    /// How long events are kept after every reader has stored them.
+    #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=36_500))]
+    pub outbox_retention_days: u64,
 }
 
 impl Args {
@@ -51,6 +59,10 @@ impl Args {
             listener,
             access: self.access_url.clone(),
             rollout: self.rollout_url.clone(),
+            times: Times {
+                upstream_timeout: Duration::from_secs(self.upstream_timeout_seconds),
+                outbox_retention: Duration::from_secs(self.outbox_retention_days * 86_400),
+            },
         });
         Ok(Some(lifecycle))
     }

@@ -108,16 +108,21 @@ impl Assignment {
         self
     }
 
-    /// Puts it off.
+    /// Puts it off until the device is back, or free.
     #[must_use]
     pub fn deferred(mut self, reason: &str, now: DateTime<Utc>) -> Self {
         self.state = State::Deferred;
         reason.clone_into(&mut self.reason);
-        self.step_deadline = None;
-        self.total_deadline = None;
-        self.healthy_since = None;
-        self.deferred_at = self.deferred_at.or(Some(now));
+        self.stop_timers();
+        self.deferred_at = Some(now);
         self
+    }
+
+    /// Puts it off because the device asks for it; it is asked again in a while.
+    fn deferred_by_device(self, reason: &str, now: DateTime<Utc>) -> Self {
+        let mut next = self.deferred(reason, now);
+        next.retry_at = Some(now + ASK_AGAIN);
+        next
     }
 
     /// Ends it without a verdict on the release.
@@ -139,12 +144,27 @@ impl Assignment {
         self
     }
 
+    /// A break of the session ends the soak: the device has to say anew that it is healthy. `None` =
+    /// nothing was soaking.
+    #[must_use]
+    pub fn session_broke(&self, rules: &Rules, now: DateTime<Utc>) -> Option<Self> {
+        self.healthy_since?;
+        let mut next = self.clone();
+        next.healthy_since = None;
+        next.services.iter_mut().for_each(|service| service.healthy = false);
+        next.step_deadline = Some(now + rules.timers.verify);
+        Some(next)
+    }
+
     /// The next moment at which a timer has something to say.
     #[must_use]
     pub fn due_at(&self, rules: &Rules) -> Option<DateTime<Utc>> {
         match self.state {
             State::Queued => self.retry_at,
-            State::Deferred => self.deferred_at.map(|since| since + rules.offline_ttl),
+            State::Deferred => {
+                let expires = self.deferred_at.map(|since| since + rules.offline_ttl);
+                [expires, self.retry_at].into_iter().flatten().min()
+            }
             state if state.is_active() => {
                 let soaked = self.healthy_since.map(|since| since + rules.device_soak);
                 [soaked, self.step_deadline, self.total_deadline].into_iter().flatten().min()
@@ -207,6 +227,9 @@ impl Assignment {
         ceiling.mul_f64(f64::from(u16::from_be_bytes([hash[0], hash[1]])) / f64::from(u16::MAX))
     }
 }
+
+/// How long a device that asked to be put off is left alone.
+const ASK_AGAIN: Duration = Duration::from_secs(300);
 
 /// How a try failed.
 struct Failure {

@@ -4,16 +4,34 @@ mod app;
 mod args;
 pub mod assignment;
 pub mod batch;
+mod change;
+mod command;
+mod convert;
+mod create;
+mod device;
+mod device_auth;
+mod drive;
+mod enrol;
 mod error;
+mod frozen;
+mod grpc;
+mod link;
 pub mod plan;
 pub mod policy;
+mod report;
 pub mod rollout;
+mod select;
+mod session;
+mod store;
 pub mod tally;
 pub mod target;
+pub mod withdraw;
+mod worker;
 
-pub use app::{App, Config};
+pub use app::{App, Config, Settings};
 pub use args::Args;
 pub use error::Error;
+pub use worker::Retention;
 
 use runtime::migrate::Schema;
 

@@ -17,8 +17,9 @@ runtime::id! {
 }
 
 /// How a rollout goes forward.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, sqlx::Type)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum Strategy {
     /// One batch of all devices, at once.
     Auto,
@@ -40,14 +41,6 @@ impl Strategy {
             Self::Manual => "manual",
             Self::Scheduled => "scheduled",
         }
-    }
-
-    /// Reads the column.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        [Self::Auto, Self::Staged, Self::Manual, Self::Scheduled]
-            .into_iter()
-            .find(|strategy| strategy.as_str() == word)
     }
 }
 

@@ -74,7 +74,8 @@ impl Release {
 }
 
 /// Where a rollout stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, sqlx::Type)]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum State {
     /// Waits for its start.
     Pending,
@@ -119,7 +120,7 @@ impl State {
         Self::Failed,
     ];
 
-    /// The word that the column carries.
+    /// The word that the column and the API carry.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -136,12 +137,6 @@ impl State {
             Self::Superseded => "superseded",
             Self::Failed => "failed",
         }
-    }
-
-    /// Reads the column.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
     }
 
     /// Whether it has ended and never changes any more.
@@ -252,9 +247,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_state_has_its_own_word_and_one_kind() {
+    fn every_state_is_of_one_kind() {
         for state in State::ALL {
-            assert_eq!(State::from_word(state.as_str()), Some(state));
             let kinds = [state.is_terminal(), state.is_live(), state.is_turning()];
             assert_eq!(kinds.iter().filter(|kind| **kind).count(), 1, "{state:?}");
         }

@@ -6,6 +6,8 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::process::Command;
 
+use rustix::fs::OFlags;
+
 use super::{Cluster, PASSWORD_FILE, SUPERUSER};
 use crate::error::Error;
 use crate::installation::data_version;
@@ -49,11 +51,12 @@ impl Cluster {
     /// the file is dropped.
     pub(super) fn lock(&self) -> Result<File, Error> {
         let parent = self.parent();
-        fs::create_dir_all(parent).map_err(Error::at("create the folder", parent))?;
-        let program = self.installation.postgres();
-        if let Some(shut) = self.account.shut_out_at(parent, &program) {
-            let account = self.account.name().to_owned();
-            return Err(Error::ShutOut { account, shut, path: self.data_dir.clone() });
+        // Before anything is created where the account cannot get at it, and then with what was.
+        let existing = parent.ancestors().find(|dir| dir.is_dir()).unwrap_or(parent);
+        self.require_reach(existing, &self.data_dir)?;
+        if existing != parent {
+            fs::create_dir_all(parent).map_err(Error::at("create the folder", parent))?;
+            self.require_reach(parent, &self.data_dir)?;
         }
         let path = parent.join(format!(".{}.lock", self.file_name()));
         let file = self.open_lock(&path).map_err(Error::at("open the lock file", &path))?;
@@ -61,17 +64,36 @@ impl Cluster {
         Ok(file)
     }
 
+    /// Makes sure that the account can enter a folder, which it must to get at `goal`.
+    pub(super) fn require_reach(&self, dir: &Path, goal: &Path) -> Result<(), Error> {
+        let Some(shut) = self.account.shut_out_at(dir, &self.installation.postgres()) else {
+            return Ok(());
+        };
+        let account = self.account.name().to_owned();
+        Err(Error::ShutOut { account, shut, path: goal.to_owned() })
+    }
+
     /// Opens the lock file, which is the account's, so that root and an ordinary user may take turns.
+    /// The folder may be another user's: a link laid there is not followed.
     fn open_lock(&self, path: &Path) -> io::Result<File> {
-        // Systems refuse root to open another's file in a folder like `/tmp` as one to be created.
-        match OpenOptions::new().write(true).open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            opened => return opened,
+        let no_follow = OFlags::NOFOLLOW.bits().cast_signed();
+        loop {
+            // Systems refuse root to open another's file in a folder like `/tmp` with leave to
+            // create it, so opening and creating are two steps.
+            match OpenOptions::new().write(true).custom_flags(no_follow).open(path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                opened => return opened,
+            }
+            match OpenOptions::new().create_new(true).write(true).mode(0o600).open(path) {
+                // Somebody else has created it in between.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                Ok(file) => {
+                    self.account.own_file(&file)?;
+                    return Ok(file);
+                }
+            }
         }
-        let mut create = OpenOptions::new();
-        let file = create.create(true).truncate(false).write(true).mode(0o600).open(path)?;
-        self.account.own_file(&file)?;
-        Ok(file)
     }
 
     /// Makes sure that the data directory is there and fit to be run on.

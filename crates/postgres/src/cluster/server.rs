@@ -19,6 +19,12 @@ use crate::{poll, socket};
 /// How long a server has to go that is told to end at once.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What became of a server that was started.
+enum Start {
+    Ready,
+    Ended,
+}
+
 /// How a server is told to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
@@ -44,12 +50,8 @@ impl Cluster {
         self.disown_stale_pid_file()?;
         socket::prepare(&self.socket_dir, &self.account)?;
         socket::clear_stale(&self.socket_dir)?;
-        let program = self.installation.postgres();
-        if let Some(shut) = self.account.shut_out_at(&self.socket_dir, &program) {
-            let account = self.account.name().to_owned();
-            return Err(Error::ShutOut { account, shut, path: self.socket_dir.clone() });
-        }
-        let mut command = self.account.command(&program);
+        self.require_reach(&self.socket_dir, &self.socket_dir)?;
+        let mut command = self.account.command(&self.installation.postgres());
         command.arg("-D").arg(&self.data_dir).arg("-k").arg(&self.socket_dir);
         for setting in self.settings() {
             command.arg("-c").arg(setting);
@@ -63,28 +65,17 @@ impl Cluster {
     pub fn start(&self, log: &Path, timeout: Duration) -> Result<Child, Error> {
         let deadline = Instant::now() + timeout;
         loop {
-            let mut file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .read(true)
-                .mode(0o600)
-                .open(log)
-                .map_err(Error::at("open", log))?;
-            let before = file.seek(SeekFrom::End(0)).map_err(Error::at("read", log))?;
-            let stderr = file.try_clone().map_err(Error::at("open", log))?;
-            let mut command = self.command()?;
+            let mut log = open_log(log)?;
+            let before = log.metadata().map_or(0, |log| log.len());
             let program = self.installation.postgres();
+            let mut command = self.command()?;
+            let stderr = log.try_clone().map_err(Error::at("log for", &program))?;
             let mut child = command.stderr(stderr).spawn().map_err(Error::at("run", &program))?;
 
-            let left = deadline.saturating_duration_since(Instant::now());
-            let ended = poll::until(left, || match child.try_wait() {
-                Ok(Some(_)) => Some(true),
-                Ok(None) | Err(_) => self.is_ready_in_group_of(&child).then_some(false),
-            });
-            match ended {
-                Some(false) => return Ok(child),
-                Some(true) => {
-                    let words = read_from(&mut file, before);
+            match self.await_start(&mut child, deadline) {
+                Some(Start::Ready) => return Ok(child),
+                Some(Start::Ended) => {
+                    let words = read_from(&mut log, before);
                     // Processes of a killed server are still ending: it is a matter of moments.
                     let busy = words.contains("pre-existing shared memory block");
                     if !busy || Instant::now() >= deadline {
@@ -134,6 +125,14 @@ impl Cluster {
             }
         }
         Err(Error::StillRunning { pid: file.pid.as_raw_nonzero().get().unsigned_abs() })
+    }
+
+    fn await_start(&self, child: &mut Child, deadline: Instant) -> Option<Start> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        poll::until(left, || match child.try_wait() {
+            Ok(Some(_)) => Some(Start::Ended),
+            Ok(None) | Err(_) => self.is_ready_in_group_of(child).then_some(Start::Ready),
+        })
     }
 
     /// Tells whether the server that takes clients is the child, or one that the child, a wrapper,
@@ -238,6 +237,7 @@ impl Cluster {
             "log_destination=stderr".to_owned(),
             "logging_collector=off".to_owned(),
             "log_checkpoints=off".to_owned(),
+            "max_logical_replication_workers=0".to_owned(),
         ];
         if !self.options.durable {
             // Copying and dropping databases is most of the work: nothing should be kept for it.
@@ -251,6 +251,12 @@ impl Cluster {
 
 fn process(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
+}
+
+fn open_log(path: &Path) -> Result<File, Error> {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true).read(true).mode(0o600);
+    options.open(path).map_err(Error::at("open", path))
 }
 
 /// Reads what was appended to a file; what is no text is replaced.

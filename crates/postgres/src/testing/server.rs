@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 use std::{io, thread};
 
@@ -52,24 +52,12 @@ impl Server {
         })?;
 
         let (end, ended) = oneshot::channel();
-        let (report, reported) = std::sync::mpsc::channel();
+        let (report, reported) = mpsc::channel();
         let own = token.clone();
         thread::spawn(move || {
             let runtime = runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a thread that was just started can have a runtime");
-            runtime.block_on(async {
-                let session = begin(&url, &own).await;
-                let begun = session.is_ok();
-                let handle = runtime::Handle::current();
-                let told = report.send(session.map(|(pool, session)| (handle, pool, session)));
-                if told.is_err() || !begun {
-                    return;
-                }
-                // What is left over stays for the next process to try.
-                let _ = sweep(&url).await;
-                // Ends when the server value is dropped; nothing is ever sent.
-                let _ = ended.await;
-            });
+            runtime.block_on(serve(url, own, report, ended));
         });
         let (runtime, pool, session) = reported.recv().map_err(|_| Error::Closed)??;
         let session = Arc::new(Mutex::new(session));
@@ -108,6 +96,27 @@ impl Server {
         let name = format!("{}{}_{number}", TestDatabase::PREFIX, self.token);
         TestDatabase::create(self, template, name).await
     }
+}
+
+/// What the thread does: opens the session, hands it over, and keeps the runtime going until the
+/// server value is dropped.
+async fn serve(
+    url: String,
+    token: String,
+    report: mpsc::Sender<Result<(runtime::Handle, PgPool, PgConnection), Error>>,
+    ended: oneshot::Receiver<()>,
+) {
+    let session = begin(&url, &token).await;
+    let begun = session.is_ok();
+    let handle = runtime::Handle::current();
+    let told = report.send(session.map(|(pool, session)| (handle, pool, session)));
+    if told.is_err() || !begun {
+        return;
+    }
+    // What is left over stays for the next process to try.
+    let _ = sweep(&url).await;
+    // Nothing is ever sent.
+    let _ = ended.await;
 }
 
 /// Opens this process's session and takes the lock that says that it lives.

@@ -267,6 +267,7 @@ fn a_folder_that_the_account_cannot_enter_is_named() {
 
     assert!(error.contains(&format!("may not enter `{}`", shut.display())), "{error}");
     assert!(error.contains(&format!("`chmod a+x {}`", shut.display())), "{error}");
+    assert_eq!(fs::read_dir(&shut).unwrap().count(), 0, "nothing was created in vain");
 }
 
 #[test]

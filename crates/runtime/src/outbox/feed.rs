@@ -20,6 +20,9 @@ use crate::{Caller, Lifecycle, Problem, database, time};
 /// How often a watcher looks again although nothing was committed here: another replica may have.
 const PERIOD: Duration = Duration::from_secs(1);
 const BATCH: i64 = 500;
+/// How much of envelopes one answer holds, so that readers with usual limits can take it; an answer
+/// with one event may be larger.
+const ANSWER_BYTES: usize = 2 << 20;
 
 /// Serves one schema's outbox.
 #[derive(Debug, Clone)]
@@ -37,11 +40,12 @@ impl Feed {
     }
 
     async fn read(&self, after: i64, limit: i64) -> Result<(Vec<Event>, i64), Status> {
-        let (stored, last) = self
+        let (mut stored, last) = self
             .outbox
             .read(&self.pool, after, limit)
             .await
             .map_err(|error| database::problem(&error))?;
+        stored.truncate(fitting(&stored));
         Ok((stored.into_iter().map(Event::from).collect(), last))
     }
 
@@ -64,16 +68,15 @@ impl Feed {
         let mut committed = self.outbox.committed();
         loop {
             committed.mark_unchanged();
-            let (events, _) = self.read(after, BATCH).await?;
-            let full = events.len() == usize::try_from(BATCH).unwrap_or(usize::MAX);
-            if let Some(last) = events.last() {
-                after = last.sequence;
+            let (events, last) = self.read(after, BATCH).await?;
+            if let Some(sent) = events.last() {
+                after = sent.sequence;
                 if sender.send(Ok(WatchEventsResponse { events })).await.is_err() {
                     return Ok(());
                 }
-            }
-            if full {
-                continue;
+                if after < last {
+                    continue;
+                }
             }
             tokio::select! {
                 () = self.lifecycle.stopping() => return Ok(()),
@@ -123,6 +126,16 @@ impl EventLog for Feed {
     }
 }
 
+/// How many of these events fit into an answer: at least one.
+fn fitting(events: &[Stored]) -> usize {
+    let mut bytes = 0;
+    let fit = events.iter().take_while(|event| {
+        bytes += event.envelope.len();
+        bytes <= ANSWER_BYTES
+    });
+    fit.count().max(1)
+}
+
 impl From<Stored> for Event {
     fn from(stored: Stored) -> Self {
         let envelope: Value = serde_json::from_str(&stored.envelope).unwrap_or_default();
@@ -148,4 +161,28 @@ fn actor(value: &Value) -> Option<Actor> {
 fn resource(value: &Value) -> Option<Resource> {
     let text = |name: &str| value[name].as_str().map(str::to_owned);
     Some(Resource { kind: text("kind")?, id: text("id")?, name: text("name").unwrap_or_default() })
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::DateTime;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_is_cut_before_it_is_too_large_and_never_empty() {
+        let event = |bytes| Stored {
+            sequence: 1,
+            id: uuid::Uuid::nil(),
+            kind: String::new(),
+            time: DateTime::UNIX_EPOCH,
+            envelope: "x".repeat(bytes),
+        };
+        for (sizes, fit) in
+            [(&[1, 2, 3][..], 3), (&[ANSWER_BYTES - 1, 1, 1], 2), (&[ANSWER_BYTES + 1, 1], 1)]
+        {
+            let events: Vec<_> = sizes.iter().map(|bytes| event(*bytes)).collect();
+            assert_eq!(fitting(&events), fit, "{sizes:?}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ impl Assignment {
     #[must_use]
     pub fn on_due(&self, online: bool, rules: &Rules, now: DateTime<Utc>) -> Option<Change> {
         match self.state {
-            State::Deferred => self.expired(rules, now),
+            State::Deferred => self.expired(rules, now).or_else(|| self.asked_again(now)),
             State::Verifying if self.is_soaked(rules, now) && online => {
                 Some(self.clone().succeed(now))
             }
@@ -43,12 +43,13 @@ impl Assignment {
         [self.step_deadline, self.total_deadline].into_iter().flatten().any(|end| end <= now)
     }
 
-    /// An offline device that had not swapped is put off; everything else that is late has failed.
+    /// An offline device that had not swapped is put off, and finds its old target when it comes
+    /// back before it is its turn again; everything else that is late has failed.
     fn timed_out(&self, online: bool, rules: &Rules, now: DateTime<Utc>) -> Change {
         let swapped = self.state.is_swapped();
         if !online && !swapped {
             let next = self.clone().deferred(reason::OFFLINE, now);
-            return Change { assignment: next, effect: Effect::None };
+            return Change { assignment: next, effect: Effect::Restore };
         }
         let step = self.state.as_str();
         let failure = Failure {
@@ -64,8 +65,18 @@ impl Assignment {
         let since = self.deferred_at?;
         (since + rules.offline_ttl <= now).then(|| {
             let next = self.clone().ended(State::Skipped, reason::EXPIRED);
-            Change { assignment: next, effect: Effect::Restore }
+            Change { assignment: next, effect: Effect::None }
         })
+    }
+
+    /// A device that asked to be put off is queued again.
+    fn asked_again(&self, now: DateTime<Utc>) -> Option<Change> {
+        self.retry_at.filter(|at| *at <= now)?;
+        let mut next = self.clone();
+        next.state = State::Queued;
+        next.reason.clear();
+        next.stop_timers();
+        Some(Change { assignment: next, effect: Effect::None })
     }
 }
 
@@ -99,7 +110,7 @@ mod tests {
     fn silence_before_the_swap_puts_an_offline_device_off() {
         let rules = Rules::default();
         let change = offered().on_due(false, &rules, at(120)).unwrap();
-        assert_eq!((change.assignment.state, change.effect), (State::Deferred, Effect::None));
+        assert_eq!((change.assignment.state, change.effect), (State::Deferred, Effect::Restore));
         let change = offered().on_due(true, &rules, at(120)).unwrap();
         assert!(matches!(change.effect, Effect::Retry(_)), "a connected device is tried again");
     }
@@ -119,6 +130,15 @@ mod tests {
         let change = away.on_due(false, &rules, at(7 * 86_400)).unwrap();
         assert_eq!(change.assignment.state, State::Skipped);
         assert_eq!(change.assignment.reason, reason::EXPIRED);
+    }
+
+    #[test]
+    fn a_device_that_asked_to_be_put_off_is_asked_again() {
+        let rules = Rules::default();
+        let locked = offered().deferred_by_device(reason::LOCKED, at(0));
+        assert_eq!(locked.due_at(&rules), Some(at(300)));
+        let change = locked.on_due(true, &rules, at(300)).unwrap();
+        assert_eq!((change.assignment.state, change.effect), (State::Queued, Effect::None));
     }
 
     #[test]

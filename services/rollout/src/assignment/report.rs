@@ -136,8 +136,8 @@ impl Assignment {
                     service.healthy = healthy;
                 }
                 Reading::Deferred => {
-                    let change = next.deferred(&observation.reason, now);
-                    return Some(Change { assignment: change, effect: Effect::None });
+                    let assignment = next.deferred_by_device(&observation.reason, now);
+                    return Some(Change { assignment, effect: Effect::Restore });
                 }
                 Reading::Failed { .. } if is_incompatible(&observation.reason) => {
                     let assignment = next.ended(State::Skipped, reason::INCOMPATIBLE);

@@ -3,8 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 /// Where a try stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, sqlx::Type,
+)]
 #[serde(rename_all = "snake_case")]
+#[sqlx(type_name = "text", rename_all = "snake_case")]
 pub enum State {
     /// Not yet sent.
     Queued,
@@ -117,12 +120,6 @@ impl State {
         }
     }
 
-    /// Reads the column.
-    #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|state| state.as_str() == word)
-    }
-
     /// Whether the device has been sent something and has yet to finish it.
     #[must_use]
     pub fn is_active(self) -> bool {
@@ -178,13 +175,6 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_state_has_its_own_word() {
-        for state in State::ALL {
-            assert_eq!(State::from_word(state.as_str()), Some(state));
-        }
-    }
 
     #[test]
     fn a_failed_device_stays_failed_while_it_goes_back() {

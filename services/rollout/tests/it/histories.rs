@@ -19,6 +19,7 @@ use rollout::policy::{BatchRule, OnFailure, Policy, PolicyId, Rules, Strategy as
 use rollout::rollout::{Release, Rollout, RolloutId, State};
 use rollout::tally::Tally;
 use rollout::target::{Image, Offer, Service, Target};
+use rollout::withdraw::{Disposition, Turn, disposition};
 use runtime::{Actor, ActorKind};
 use uuid::Uuid;
 
@@ -379,6 +380,7 @@ impl World {
             left -= 1;
             let try_ = seat.try_.clone();
             if !self.devices[index].online {
+                self.restore(index);
                 self.seats[index].try_ = try_.deferred("OFFLINE", self.now);
                 continue;
             }
@@ -420,18 +422,25 @@ impl World {
         self.enter(state);
         self.rollout.turned_at = Some(self.now);
         self.rollout.cancel_reverts = revert;
+        self.withdraw(if revert { Turn::Back } else { Turn::Keep });
+    }
+
+    fn withdraw(&mut self, turn: Turn) {
         let rules = self.rules();
         for index in 0..self.seats.len() {
             let try_ = self.seats[index].try_.clone();
-            let keeps = !revert && try_.state >= Try::Staged && try_.state <= Try::Verifying;
-            if try_.state.is_over() || try_.state == Try::Reverting || keeps {
+            let disposition = disposition(turn, try_.state);
+            if disposition == Disposition::Leave {
                 continue;
             }
             let generation = self.restore(index);
-            let begun = try_.state > Try::Offered && try_.state <= Try::Verifying;
-            self.seats[index].try_ = match generation {
-                Some(generation) if begun && revert => try_.reverting(generation, &rules, self.now),
-                _ => try_.ended(Try::Cancelled, ""),
+            self.seats[index].try_ = match (disposition, generation) {
+                (Disposition::Revert, Some(generation)) => {
+                    try_.reverting(generation, &rules, self.now)
+                }
+                (Disposition::Revert, None) => try_.ended(Try::Reverted, "OPERATOR"),
+                (Disposition::End(state), _) => try_.ended(state, ""),
+                (Disposition::Leave, _) => try_,
             };
         }
     }
@@ -597,14 +606,7 @@ impl World {
     fn supersede(&mut self) {
         self.tripped = true;
         self.enter(State::Superseded);
-        for index in 0..self.seats.len() {
-            let try_ = self.seats[index].try_.clone();
-            if try_.state.is_over() || try_.state >= Try::Installing && try_.state.is_active() {
-                continue;
-            }
-            self.restore(index);
-            self.seats[index].try_ = try_.ended(Try::Superseded, "");
-        }
+        self.withdraw(Turn::Superseded);
     }
 
     fn come_back(&mut self, index: usize) {

@@ -1,3 +1,11 @@
 //! Tests of `rollout` from outside: its planning over random histories, its RPCs, its device link.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod devices;
+mod harness;
 mod histories;
+mod link;
+mod policies;
+mod replicas;
+mod rollouts;

@@ -1,0 +1,575 @@
+//! `slipway.rollout.v1.Devices`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::{DateTime, Utc};
+use imageref::Repository;
+use proto::reason;
+use proto::rollout::v1 as pb;
+use proto::rollout::v1::devices_server::Devices as Service;
+use runtime::event::{Event, Resource};
+use runtime::secret::Secret;
+use runtime::{Caller, Problem, database, page, time};
+use serde_json::{Value, json};
+use sqlx::PgConnection;
+use tonic::{Request, Response, Status, async_trait};
+use uuid::Uuid;
+
+use crate::app::App;
+use crate::assignment::State as Try;
+use crate::change::Targets;
+use crate::convert;
+use crate::device::{Device, DeviceId, Hardware, KeyId, check_fleet, check_labels, check_name};
+use crate::drive::commit_targets;
+use crate::enrol::{self, NewDevice};
+use crate::error::Error;
+use crate::session::End;
+use crate::store::device::{Filter, Key, Page};
+use crate::store::{self};
+use crate::target::Service as TargetService;
+
+/// Serves devices to operators.
+#[derive(Debug, Clone)]
+pub struct Devices(pub App);
+
+impl Devices {
+    async fn get(&self, id: DeviceId) -> Result<pb::Device, Error> {
+        let mut db = self.0.pool.acquire().await?;
+        let now = database::now(&mut db, &self.0.clock).await?;
+        let picture = store::device::get(&mut db, id, self.0.heard_since(now)).await?;
+        Ok(convert::device_to_pb(&picture, now))
+    }
+
+    async fn create(
+        &self,
+        caller: &Caller,
+        request: pb::CreateDeviceRequest,
+    ) -> Result<(DeviceId, Secret), Error> {
+        let app = &self.0;
+        let request_id = convert::optional_uuid("request_id", &request.request_id)?;
+        let mut tx = app.pool.begin().await?;
+        let now = database::now(&mut tx, &app.clock).await?;
+        if let Some(request) = request_id
+            && let Some(made) = store::device::by_request(&mut tx, request).await?
+        {
+            let token = enrol::new_token(&mut tx, made, now).await?;
+            tx.commit().await?;
+            return Ok((made, token));
+        }
+        let new = NewDevice {
+            name: request.name,
+            fleet: request.fleet,
+            labels: request.labels.into_iter().collect(),
+            hardware: Hardware::default(),
+        };
+        let (device, token) = enrol::make(&mut tx, new, request_id, now).await?;
+        let event =
+            Event::by(caller, "device.enrolled", resource(&device), now).after(facts(&device));
+        app.outbox.append(&mut tx, &event).await?;
+        app.outbox.commit(tx).await?;
+        Ok((device.id, token))
+    }
+
+    /// Changes a device under its lock and tells it.
+    async fn change(
+        &self,
+        caller: &Caller,
+        id: DeviceId,
+        kind: &'static str,
+        version: Option<i64>,
+        change: impl FnOnce(&mut Device, DateTime<Utc>) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        let app = &self.0;
+        let mut tx = app.pool.begin().await?;
+        let now = database::now(&mut tx, &app.clock).await?;
+        store::device::lock(&mut tx, id).await?;
+        let before = store::device::get(&mut tx, id, app.heard_since(now)).await?.device;
+        if version.is_some_and(|seen| seen != before.version) {
+            return Err(Error::StaleEtag);
+        }
+        let mut next = before.clone();
+        change(&mut next, now)?;
+        next.version += 1;
+        next.updated_at = now;
+        store::device::ensure_fleet(&mut tx, &next.fleet, now).await?;
+        store::device::update(&mut tx, &next).await?;
+        if next.revoked_at.is_some() && before.revoked_at.is_none() {
+            store::device::delete_credentials(&mut tx, id).await?;
+            store::session::touch(&mut tx, id.0).await?;
+        }
+        let event = Event::by(caller, kind, resource(&next), now)
+            .before(facts(&before))
+            .after(facts(&next));
+        app.outbox.append(&mut tx, &event).await?;
+        app.outbox.commit(tx).await?;
+        Ok(())
+    }
+
+    async fn delete(&self, caller: &Caller, id: DeviceId) -> Result<pb::Device, Error> {
+        let app = &self.0;
+        let mut tx = app.pool.begin().await?;
+        let now = database::now(&mut tx, &app.clock).await?;
+        let rollouts = end_tries(&mut tx, id.0, &|_| true, now).await?;
+        store::device::lock(&mut tx, id).await?;
+        let picture = store::device::get(&mut tx, id, app.heard_since(now)).await?;
+        store::device::delete(&mut tx, id).await?;
+        let event = Event::by(caller, "device.deleted", resource(&picture.device), now)
+            .before(facts(&picture.device));
+        app.outbox.append(&mut tx, &event).await?;
+        store::rollout::wake(&mut tx, &rollouts, now).await?;
+        app.outbox.commit(tx).await?;
+        app.sessions.end(id.0, i64::MAX, End::Revoked);
+        app.driver.ring();
+        Ok(convert::device_to_pb(&picture, now))
+    }
+
+    async fn set_device_target(
+        &self,
+        caller: &Caller,
+        request: pb::SetDeviceTargetRequest,
+    ) -> Result<pb::TargetState, Error> {
+        let app = &self.0;
+        let id = DeviceId::parse("device_id", &request.device_id)?;
+        let services = convert::services_from_pb(request.services)?;
+        let mut tx = app.pool.begin().await?;
+        let now = database::now(&mut tx, &app.clock).await?;
+        let missing = || Error::DeviceNotFound(id.to_string());
+        let seen = store::target::get(&mut tx, &[id.0]).await?.remove(&id.0).ok_or_else(missing)?;
+        let replaced = replaced(&seen.services, &services);
+        let rollouts = end_tries(&mut tx, id.0, &|name| replaced.contains(name), now).await?;
+        let before =
+            store::target::lock(&mut tx, &[id.0]).await?.remove(&id.0).ok_or_else(missing)?;
+        if before.generation != seen.generation {
+            return Err(Error::LeaseLost);
+        }
+        if !request.etag.is_empty() && request.etag.trim_matches('"') != before.etag {
+            return Err(Error::StaleEtag);
+        }
+        let target = before.replaced(kept_updates(&before.services, services));
+        if target.etag == before.etag {
+            return Ok(convert::target_to_pb(id.0, &before, now));
+        }
+        let targets: Targets = vec![(id.0, target.clone())];
+        store::target::update(&mut tx, &targets).await?;
+        let picture = store::device::get(&mut tx, id, app.heard_since(now)).await?;
+        let event = Event::by(caller, "device.target_set", resource(&picture.device), now)
+            .before(json!({"generation": before.generation, "services": before.services}))
+            .after(json!({"generation": target.generation, "services": target.services}));
+        app.outbox.append(&mut tx, &event).await?;
+        store::rollout::wake(&mut tx, &rollouts, now).await?;
+        commit_targets(app, tx, targets, now).await?;
+        app.driver.ring();
+        Ok(convert::target_to_pb(id.0, &target, now))
+    }
+
+    async fn set_fleet_template(
+        &self,
+        caller: &Caller,
+        request: pb::SetFleetTemplateRequest,
+    ) -> Result<i32, Error> {
+        let app = &self.0;
+        check_fleet("fleet", &request.fleet)?;
+        let template = convert::services_from_pb(request.services)?;
+        let mut tx = app.pool.begin().await?;
+        let now = database::now(&mut tx, &app.clock).await?;
+        let before = store::device::template(&mut tx, &request.fleet).await?.unwrap_or_default();
+        store::device::set_template(&mut tx, &request.fleet, &template, now).await?;
+        let mut targets = Targets::new();
+        if !template.is_empty() {
+            let bare = store::device::without_target(&mut tx, &request.fleet).await?;
+            for (device, target) in store::target::lock(&mut tx, &bare).await? {
+                if target.generation == 0 {
+                    targets.push((device, target.replaced(template.clone())));
+                }
+            }
+        }
+        store::target::update(&mut tx, &targets).await?;
+        let fleet = Resource::new("fleet", &request.fleet, request.fleet.clone());
+        let event = Event::by(caller, "fleet.template_set", fleet, now)
+            .before(json!({"services": before}))
+            .after(json!({"services": template, "devices": targets.len()}));
+        app.outbox.append(&mut tx, &event).await?;
+        let devices = i32::try_from(targets.len()).unwrap_or(i32::MAX);
+        commit_targets(app, tx, targets, now).await?;
+        Ok(devices)
+    }
+
+    async fn create_key(
+        &self,
+        caller: &Caller,
+        request: pb::CreateEnrolmentKeyRequest,
+    ) -> Result<(Key, Secret), Error> {
+        let app = &self.0;
+        check_name("name", &request.name)?;
+        check_fleet("fleet", &request.fleet)?;
+        if request.quota < 0 {
+            return Err(Problem::invalid("quota", "is negative; leave it out for no limit").into());
+        }
+        let mut tx = app.pool.begin().await?;
+        let now = database::now(&mut tx, &app.clock).await?;
+        let expires_at = match request.expire_time {
+            Some(end) => Some(time::from_timestamp("expire_time", end)?),
+            None => None,
+        };
+        if expires_at.is_some_and(|end| end <= now) {
+            return Err(Problem::invalid("expire_time", "has passed; give a later time").into());
+        }
+        let key = Key {
+            id: KeyId::new(now),
+            name: request.name,
+            fleet: request.fleet,
+            quota: request.quota,
+            used: 0,
+            expires_at,
+            revoked_at: None,
+            created_at: now,
+        };
+        let secret = Secret::generate("gde_");
+        store::device::ensure_fleet(&mut tx, &key.fleet, now).await?;
+        store::device::insert_key(&mut tx, &key, &secret.hash()).await?;
+        let what = Resource::new("enrolment_key", key.id, key.name.clone());
+        let event = Event::by(caller, "enrolment_key.created", what, now)
+            .after(json!({"fleet": key.fleet, "quota": key.quota, "expires_at": key.expires_at}));
+        app.outbox.append(&mut tx, &event).await?;
+        app.outbox.commit(tx).await?;
+        Ok((key, secret))
+    }
+}
+
+/// Ends the tries of a device whose services an operator takes over, and names their rollouts.
+async fn end_tries(
+    db: &mut PgConnection,
+    device: Uuid,
+    is_taken: &(dyn Fn(&str) -> bool + Sync),
+    now: DateTime<Utc>,
+) -> Result<Vec<Uuid>, Error> {
+    let mut rollouts = Vec::new();
+    for stored in store::assignment::lock_active(db, &[device]).await? {
+        if !stored.try_.services.iter().any(|service| is_taken(&service.name)) {
+            continue;
+        }
+        let rollout =
+            store::rollout::get(db, crate::rollout::RolloutId(stored.try_.rollout)).await?;
+        let ended = stored.try_.clone().ended(Try::Cancelled, reason::OPERATOR);
+        store::assignment::update(db, &[(stored.id, ended)], &rollout.policy.rules, now).await?;
+        rollouts.push(rollout.id.0);
+    }
+    Ok(rollouts)
+}
+
+/// The services that a new target takes over: they are gone, or are to run something else.
+fn replaced(before: &[TargetService], after: &[TargetService]) -> BTreeSet<String> {
+    before
+        .iter()
+        .filter(|old| !after.iter().any(|new| new.name == old.name && new.runs.is(&old.runs)))
+        .map(|old| old.name.clone())
+        .collect()
+}
+
+/// A service that stays as it is keeps the update it has: an operator who repeats what is there
+/// changes nothing.
+fn kept_updates(before: &[TargetService], services: Vec<TargetService>) -> Vec<TargetService> {
+    let before: BTreeMap<_, _> =
+        before.iter().map(|service| (service.name.as_str(), service)).collect();
+    services
+        .into_iter()
+        .map(|mut service| {
+            if let Some(old) = before.get(service.name.as_str())
+                && old.runs.is(&service.runs)
+            {
+                service.update.clone_from(&old.update);
+            }
+            service
+        })
+        .collect()
+}
+
+fn resource(device: &Device) -> Resource {
+    Resource::new("device", device.id, device.name.clone())
+}
+
+fn facts(device: &Device) -> Value {
+    json!({
+        "name": device.name,
+        "fleet": device.fleet,
+        "labels": device.labels,
+        "pinned": device.pinned,
+        "pin_reason": device.pin_reason,
+        "revoked": device.revoked_at.is_some(),
+    })
+}
+
+fn filter(request: &pb::ListDevicesRequest) -> Result<Filter, Problem> {
+    let repository = match &*request.repository {
+        "" => None,
+        text => Some(
+            Repository::parse(text)
+                .map_err(|error| Problem::invalid("repository", error.to_string()))?
+                .as_str()
+                .to_owned(),
+        ),
+    };
+    Ok(Filter {
+        fleet: Some(request.fleet.clone()).filter(|fleet| !fleet.is_empty()),
+        labels: request.labels.clone().into_iter().collect(),
+        repository,
+        online: request.online,
+        ..Filter::default()
+    })
+}
+
+#[async_trait]
+impl Service for Devices {
+    async fn create_device(
+        &self,
+        request: Request<pb::CreateDeviceRequest>,
+    ) -> Result<Response<pb::CreateDeviceResponse>, Status> {
+        let caller = Caller::of(&request);
+        let (id, token) = self.create(&caller, request.into_inner()).await?;
+        let device = Some(self.get(id).await?);
+        let token = token.expose().to_owned();
+        Ok(Response::new(pb::CreateDeviceResponse { device, token }))
+    }
+
+    async fn get_device(
+        &self,
+        request: Request<pb::GetDeviceRequest>,
+    ) -> Result<Response<pb::Device>, Status> {
+        let id = DeviceId::parse("id", &request.into_inner().id)?;
+        Ok(Response::new(self.get(id).await?))
+    }
+
+    async fn list_devices(
+        &self,
+        request: Request<pb::ListDevicesRequest>,
+    ) -> Result<Response<pb::ListDevicesResponse>, Status> {
+        let request = request.into_inner();
+        let size = page::size(request.page_size, page::MAX_SIZE)?;
+        let filter = filter(&request)?;
+        let key = format!("devices {filter:?}");
+        let after = page::key(&request.page_token, &key)?.and_then(|text| {
+            let (id, name) = text.split_once(' ')?;
+            Some((name.to_owned(), Uuid::try_parse(id).ok()?))
+        });
+        let wanted = Page { after, skip: page::skip(request.skip)?, limit: Some(size + 1) };
+        let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
+        let now = database::now(&mut db, &self.0.clock).await.map_err(Error::from)?;
+        let (found, total) =
+            store::device::list(&mut db, &filter, &wanted, self.0.heard_since(now)).await?;
+        let (found, next_page_token) = page::cut(found, size, &key, |picture| {
+            format!("{} {}", picture.device.id, picture.device.name)
+        });
+        Ok(Response::new(pb::ListDevicesResponse {
+            devices: found.iter().map(|picture| convert::device_to_pb(picture, now)).collect(),
+            next_page_token,
+            total_size: i32::try_from(total).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn update_device(
+        &self,
+        request: Request<pb::UpdateDeviceRequest>,
+    ) -> Result<Response<pb::Device>, Status> {
+        let caller = Caller::of(&request);
+        let request = request.into_inner();
+        let change = request.device.ok_or_else(|| Problem::invalid("device", "is missing"))?;
+        let id = DeviceId::parse("device.id", &change.id)?;
+        let version = convert::version(&change.etag)?;
+        let mask = request.update_mask.unwrap_or_default().paths;
+        self.change(&caller, id, "device.updated", version, |device, _| {
+            edit(device, change, &mask).map_err(Error::from)
+        })
+        .await?;
+        Ok(Response::new(self.get(id).await?))
+    }
+
+    async fn delete_device(
+        &self,
+        request: Request<pb::DeleteDeviceRequest>,
+    ) -> Result<Response<pb::Device>, Status> {
+        let caller = Caller::of(&request);
+        let id = DeviceId::parse("id", &request.into_inner().id)?;
+        Ok(Response::new(self.delete(&caller, id).await?))
+    }
+
+    async fn revoke_device(
+        &self,
+        request: Request<pb::RevokeDeviceRequest>,
+    ) -> Result<Response<pb::Device>, Status> {
+        let caller = Caller::of(&request);
+        let id = DeviceId::parse("id", &request.into_inner().id)?;
+        self.change(&caller, id, "device.revoked", None, |device, now| {
+            device.revoked_at = device.revoked_at.or(Some(now));
+            Ok(())
+        })
+        .await?;
+        self.0.sessions.end(id.0, i64::MAX, End::Revoked);
+        Ok(Response::new(self.get(id).await?))
+    }
+
+    async fn rotate_device_token(
+        &self,
+        request: Request<pb::RotateDeviceTokenRequest>,
+    ) -> Result<Response<pb::CreateDeviceResponse>, Status> {
+        let caller = Caller::of(&request);
+        let id = DeviceId::parse("id", &request.into_inner().id)?;
+        let app = &self.0;
+        let mut tx = app.pool.begin().await.map_err(Error::from)?;
+        let now = database::now(&mut tx, &app.clock).await.map_err(Error::from)?;
+        store::device::lock(&mut tx, id).await?;
+        let mut device = store::device::get(&mut tx, id, app.heard_since(now)).await?.device;
+        device.revoked_at = None;
+        device.version += 1;
+        device.updated_at = now;
+        store::device::update(&mut tx, &device).await?;
+        let token = enrol::new_token(&mut tx, id, now).await?;
+        let event = Event::by(&caller, "device.token_rotated", resource(&device), now);
+        app.outbox.append(&mut tx, &event).await.map_err(Error::from)?;
+        app.outbox.commit(tx).await.map_err(Error::from)?;
+        let device = Some(self.get(id).await?);
+        let token = token.expose().to_owned();
+        Ok(Response::new(pb::CreateDeviceResponse { device, token }))
+    }
+
+    async fn pin_device(
+        &self,
+        request: Request<pb::PinDeviceRequest>,
+    ) -> Result<Response<pb::Device>, Status> {
+        let caller = Caller::of(&request);
+        let request = request.into_inner();
+        let id = DeviceId::parse("id", &request.id)?;
+        self.change(&caller, id, "device.updated", None, |device, _| {
+            device.pinned = request.pinned;
+            device.pin_reason = if request.pinned {
+                request.reason.chars().take(500).collect()
+            } else {
+                String::new()
+            };
+            Ok(())
+        })
+        .await?;
+        Ok(Response::new(self.get(id).await?))
+    }
+
+    async fn set_target(
+        &self,
+        request: Request<pb::SetDeviceTargetRequest>,
+    ) -> Result<Response<pb::TargetState>, Status> {
+        let caller = Caller::of(&request);
+        Ok(Response::new(self.set_device_target(&caller, request.into_inner()).await?))
+    }
+
+    async fn set_template(
+        &self,
+        request: Request<pb::SetFleetTemplateRequest>,
+    ) -> Result<Response<pb::SetFleetTemplateResponse>, Status> {
+        let caller = Caller::of(&request);
+        let devices = self.set_fleet_template(&caller, request.into_inner()).await?;
+        Ok(Response::new(pb::SetFleetTemplateResponse { devices }))
+    }
+
+    async fn list_fleets(
+        &self,
+        _: Request<pb::ListFleetsRequest>,
+    ) -> Result<Response<pb::ListFleetsResponse>, Status> {
+        let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
+        let now = database::now(&mut db, &self.0.clock).await.map_err(Error::from)?;
+        let fleets = store::device::fleets(&mut db, None, self.0.heard_since(now)).await?;
+        let fleets = fleets.iter().map(|fleet| convert::fleet_to_pb(fleet, now)).collect();
+        Ok(Response::new(pb::ListFleetsResponse { fleets }))
+    }
+
+    async fn get_fleet(
+        &self,
+        request: Request<pb::GetFleetRequest>,
+    ) -> Result<Response<pb::Fleet>, Status> {
+        let name = request.into_inner().name;
+        let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
+        let now = database::now(&mut db, &self.0.clock).await.map_err(Error::from)?;
+        let found = store::device::fleets(&mut db, Some(&name), self.0.heard_since(now)).await?;
+        let fleet = found.first().ok_or(Error::FleetNotFound(name))?;
+        Ok(Response::new(convert::fleet_to_pb(fleet, now)))
+    }
+
+    async fn create_enrolment_key(
+        &self,
+        request: Request<pb::CreateEnrolmentKeyRequest>,
+    ) -> Result<Response<pb::CreateEnrolmentKeyResponse>, Status> {
+        let caller = Caller::of(&request);
+        let (key, secret) = self.create_key(&caller, request.into_inner()).await?;
+        let secret = secret.expose().to_owned();
+        let key = Some(convert::key_to_pb(&key));
+        Ok(Response::new(pb::CreateEnrolmentKeyResponse { key, secret }))
+    }
+
+    async fn list_enrolment_keys(
+        &self,
+        request: Request<pb::ListEnrolmentKeysRequest>,
+    ) -> Result<Response<pb::ListEnrolmentKeysResponse>, Status> {
+        let request = request.into_inner();
+        let size = page::size(request.page_size, page::MAX_SIZE)?;
+        let before = match page::key(&request.page_token, "enrolment keys")? {
+            Some(id) => Some(runtime::id::parse_uuid("page_token", &id)?),
+            None => None,
+        };
+        let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
+        let (found, total) = store::device::list_keys(&mut db, before, size + 1).await?;
+        let (found, next_page_token) =
+            page::cut(found, size, "enrolment keys", |key| key.id.to_string());
+        Ok(Response::new(pb::ListEnrolmentKeysResponse {
+            keys: found.iter().map(convert::key_to_pb).collect(),
+            next_page_token,
+            total_size: i32::try_from(total).unwrap_or(i32::MAX),
+        }))
+    }
+
+    async fn revoke_enrolment_key(
+        &self,
+        request: Request<pb::RevokeEnrolmentKeyRequest>,
+    ) -> Result<Response<pb::EnrolmentKey>, Status> {
+        let caller = Caller::of(&request);
+        let id = KeyId::parse("id", &request.into_inner().id)?;
+        let app = &self.0;
+        let mut tx = app.pool.begin().await.map_err(Error::from)?;
+        let now = database::now(&mut tx, &app.clock).await.map_err(Error::from)?;
+        let key = store::device::revoke_key(&mut tx, id, now).await?;
+        if key.revoked_at == Some(now) {
+            let what = Resource::new("enrolment_key", key.id, key.name.clone());
+            let event = Event::by(&caller, "enrolment_key.revoked", what, now);
+            app.outbox.append(&mut tx, &event).await.map_err(Error::from)?;
+        }
+        app.outbox.commit(tx).await.map_err(Error::from)?;
+        Ok(Response::new(convert::key_to_pb(&key)))
+    }
+}
+
+/// Puts the fields that a mask names over a device.
+fn edit(device: &mut Device, change: pb::Device, mask: &[String]) -> Result<(), Problem> {
+    if mask.is_empty() {
+        return Err(Problem::invalid("update_mask", "is empty; name the fields to change"));
+    }
+    for field in mask {
+        match field.as_str() {
+            "name" => {
+                check_name("device.name", &change.name)?;
+                device.name.clone_from(&change.name);
+            }
+            "fleet" => {
+                check_fleet("device.fleet", &change.fleet)?;
+                device.fleet.clone_from(&change.fleet);
+            }
+            "labels" => {
+                let labels = change.labels.clone().into_iter().collect();
+                check_labels("device.labels", &labels)?;
+                device.labels = labels;
+            }
+            other => {
+                return Err(Problem::invalid(
+                    "update_mask",
+                    format!("names `{}`, which cannot be changed", other.escape_debug()),
+                ));
+            }
+        }
+    }
+    Ok(())
+}

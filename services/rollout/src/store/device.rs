@@ -1,0 +1,713 @@
+//! Devices, their fleets, credentials and enrolment keys.
+
+use std::collections::BTreeMap;
+
+use chrono::{DateTime, Utc};
+use sqlx::PgConnection;
+use sqlx::types::Json;
+use uuid::Uuid;
+
+use runtime::database;
+use runtime::secret::Hash;
+
+use crate::assignment::Observation;
+use crate::device::{Device, DeviceId, Hardware, KeyId, Picture};
+use crate::error::Error;
+use crate::policy::Selector;
+use crate::select::Candidate;
+use crate::target::{Image, Service, Target};
+
+struct Row {
+    id: Uuid,
+    name: String,
+    fleet: String,
+    labels: Json<BTreeMap<String, String>>,
+    os: Option<String>,
+    architecture: Option<String>,
+    variant: Option<String>,
+    agent_version: String,
+    pinned: bool,
+    pin_reason: String,
+    revoked_at: Option<DateTime<Utc>>,
+    created_at: DateTime<Utc>,
+    updated_at: DateTime<Utc>,
+    version: i64,
+    generation: i64,
+    etag: String,
+    target_services: Json<Vec<Service>>,
+    good: Json<BTreeMap<String, Image>>,
+    online: bool,
+    last_seen_at: Option<DateTime<Utc>>,
+    reported_generation: i64,
+    services: Json<Vec<Observation>>,
+    in_sync: bool,
+}
+
+impl From<Row> for Picture {
+    fn from(row: Row) -> Self {
+        Self {
+            device: Device {
+                id: DeviceId(row.id),
+                name: row.name,
+                fleet: row.fleet,
+                labels: row.labels.0,
+                hardware: Hardware {
+                    os: row.os.unwrap_or_default(),
+                    architecture: row.architecture.unwrap_or_default(),
+                    variant: row.variant.unwrap_or_default(),
+                },
+                agent_version: row.agent_version,
+                pinned: row.pinned,
+                pin_reason: row.pin_reason,
+                revoked_at: row.revoked_at,
+                created_at: row.created_at,
+                updated_at: row.updated_at,
+                version: row.version,
+            },
+            target: Target {
+                generation: row.generation,
+                etag: row.etag,
+                services: row.target_services.0,
+                good: row.good.0,
+                traceparent: None,
+            },
+            online: row.online,
+            last_seen_at: row.last_seen_at,
+            reported_generation: row.reported_generation,
+            services: row.services.0,
+            in_sync: row.in_sync,
+        }
+    }
+}
+
+/// Which devices to read.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Those of this fleet.
+    pub fleet: Option<String>,
+    /// Those with all these labels.
+    pub labels: BTreeMap<String, String>,
+    /// Those with one of these ids; empty = any.
+    pub ids: Vec<Uuid>,
+    /// But not those.
+    pub exclude: Vec<Uuid>,
+    /// Those whose target names this repository.
+    pub repository: Option<String>,
+    /// Those that are there, or are not.
+    pub online: Option<bool>,
+}
+
+/// A page of devices.
+#[derive(Debug, Clone, Default)]
+pub struct Page {
+    /// After this name and id.
+    pub after: Option<(String, Uuid)>,
+    /// Leave out so many.
+    pub skip: i64,
+    /// At most so many.
+    pub limit: Option<i64>,
+}
+
+/// Adds a device with its empty status.
+pub async fn insert(
+    db: &mut PgConnection,
+    device: &Device,
+    request_id: Option<Uuid>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into rollout.devices \
+         (id, name, fleet, labels, os, architecture, variant, agent_version, request_id, created_at, updated_at) \
+         values ($1, $2, $3, $4, nullif($5, ''), nullif($6, ''), nullif($7, ''), $8, $9, $10, $10)",
+        device.id.0,
+        device.name,
+        device.fleet,
+        Json(&device.labels) as _,
+        device.hardware.os,
+        device.hardware.architecture,
+        device.hardware.variant,
+        device.agent_version,
+        request_id,
+        device.created_at,
+    )
+    .execute(&mut *db)
+    .await
+    .map_err(|error| exists(error, device))?;
+    sqlx::query!("insert into rollout.device_status (device_id) values ($1)", device.id.0)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+fn exists(error: sqlx::Error, device: &Device) -> Error {
+    match database::constraint(&error) {
+        Some("devices_fleet_name_key") => {
+            Error::DeviceExists { fleet: device.fleet.clone(), name: device.name.clone() }
+        }
+        _ => Error::Database(error),
+    }
+}
+
+/// Stores a device changed by an operator.
+pub async fn update(db: &mut PgConnection, device: &Device) -> Result<(), Error> {
+    sqlx::query!(
+        "update rollout.devices \
+         set name = $2, fleet = $3, labels = $4, pinned = $5, pin_reason = $6, revoked_at = $7, \
+             updated_at = $8, version = $9 \
+         where id = $1",
+        device.id.0,
+        device.name,
+        device.fleet,
+        Json(&device.labels) as _,
+        device.pinned,
+        device.pin_reason,
+        device.revoked_at,
+        device.updated_at,
+        device.version,
+    )
+    .execute(db)
+    .await
+    .map_err(|error| exists(error, device))?;
+    Ok(())
+}
+
+/// Stores what a device says it is.
+pub async fn set_hardware(
+    db: &mut PgConnection,
+    device: Uuid,
+    hardware: &Hardware,
+    agent_version: &str,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update rollout.devices \
+         set os = coalesce(nullif($2, ''), os), architecture = coalesce(nullif($3, ''), architecture), \
+             variant = coalesce(nullif($4, ''), variant), agent_version = $5 \
+         where id = $1 and (os, architecture, variant, agent_version) is distinct from \
+             (coalesce(nullif($2, ''), os), coalesce(nullif($3, ''), architecture), \
+              coalesce(nullif($4, ''), variant), $5)",
+        device,
+        hardware.os,
+        hardware.architecture,
+        hardware.variant,
+        agent_version,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes a device with everything that is only its own.
+pub async fn delete(db: &mut PgConnection, id: DeviceId) -> Result<(), Error> {
+    sqlx::query!("delete from rollout.devices where id = $1", id.0).execute(db).await?;
+    Ok(())
+}
+
+/// Keeps a device from changing until the transaction ends.
+pub async fn lock(db: &mut PgConnection, id: DeviceId) -> Result<(), Error> {
+    sqlx::query_scalar!("select id from rollout.devices where id = $1 for update", id.0)
+        .fetch_optional(db)
+        .await?
+        .map(|_| ())
+        .ok_or_else(|| Error::DeviceNotFound(id.to_string()))
+}
+
+/// Reads a device.
+pub async fn get(
+    db: &mut PgConnection,
+    id: DeviceId,
+    heard_since: DateTime<Utc>,
+) -> Result<Picture, Error> {
+    let filter = Filter { ids: vec![id.0], ..Filter::default() };
+    let (mut found, _) = list(db, &filter, &Page::default(), heard_since).await?;
+    found.pop().ok_or_else(|| Error::DeviceNotFound(id.to_string()))
+}
+
+/// Reads devices by name, and counts all that match.
+pub async fn list(
+    db: &mut PgConnection,
+    filter: &Filter,
+    page: &Page,
+    heard_since: DateTime<Utc>,
+) -> Result<(Vec<Picture>, i64), Error> {
+    let (after_name, after_id) = page.after.clone().unzip();
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, name, fleet, labels as "labels: Json<BTreeMap<String, String>>", os,
+                  architecture, variant, agent_version, pinned, pin_reason, revoked_at, created_at,
+                  updated_at, version, generation, etag,
+                  target_services as "target_services: Json<Vec<Service>>",
+                  good as "good: Json<BTreeMap<String, Image>>", online as "online!", last_seen_at,
+                  reported_generation, services as "services: Json<Vec<Observation>>", in_sync
+           from (
+               select device.*, target.generation, target.etag,
+                      target.services as target_services, target.good, target.repositories,
+                      status.last_seen_at, status.reported_generation, status.services, status.in_sync,
+                      coalesce(case when status.streams
+                                    then replica.seen_at > now() - interval '15 seconds'
+                                    else status.last_seen_at > $1 end, false) as online
+               from rollout.devices as device
+               join rollout.device_target_state as target on target.device_id = device.id
+               join rollout.device_status as status on status.device_id = device.id
+               left join rollout.replicas as replica on replica.id = status.replica
+           ) as picture
+           where ($2::text is null or fleet = $2) and labels @> $3
+             and (cardinality($4::uuid[]) = 0 or id = any($4)) and not id = any($5)
+             and ($6::text is null or repositories @> array[$6])
+             and ($7::boolean is null or online = $7)
+             and ($8::text is null or (name, id) > ($8, $9::uuid))
+           order by name, id offset $10 limit $11"#,
+        heard_since,
+        filter.fleet,
+        Json(&filter.labels) as _,
+        &filter.ids,
+        &filter.exclude,
+        filter.repository,
+        filter.online,
+        after_name,
+        after_id,
+        page.skip,
+        page.limit,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let total = match page.limit {
+        None => i64::try_from(rows.len()).unwrap_or(i64::MAX),
+        Some(_) => count(db, filter, heard_since).await?,
+    };
+    Ok((rows.into_iter().map(Picture::from).collect(), total))
+}
+
+async fn count(
+    db: &mut PgConnection,
+    filter: &Filter,
+    heard_since: DateTime<Utc>,
+) -> Result<i64, Error> {
+    let count = sqlx::query_scalar!(
+        r#"select count(*) as "count!"
+           from rollout.devices as device
+           join rollout.device_target_state as target on target.device_id = device.id
+           join rollout.device_status as status on status.device_id = device.id
+           left join rollout.replicas as replica on replica.id = status.replica
+           where ($2::text is null or fleet = $2) and labels @> $3
+             and (cardinality($4::uuid[]) = 0 or device.id = any($4)) and not device.id = any($5)
+             and ($6::text is null or target.repositories @> array[$6])
+             and ($7::boolean is null or $7 =
+                  coalesce(case when status.streams then replica.seen_at > now() - interval '15 seconds'
+                                else status.last_seen_at > $1 end, false))"#,
+        heard_since,
+        filter.fleet,
+        Json(&filter.labels) as _,
+        &filter.ids,
+        &filter.exclude,
+        filter.repository,
+        filter.online,
+    )
+    .fetch_one(db)
+    .await?;
+    Ok(count)
+}
+
+/// Finds the device that a request made.
+pub async fn by_request(db: &mut PgConnection, request: Uuid) -> Result<Option<DeviceId>, Error> {
+    let id = sqlx::query_scalar!("select id from rollout.devices where request_id = $1", request)
+        .fetch_optional(db)
+        .await?;
+    Ok(id.map(DeviceId))
+}
+
+// === Credentials ===
+
+/// Adds a token of a device.
+pub async fn insert_credential(
+    db: &mut PgConnection,
+    device: DeviceId,
+    token: &Hash,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into rollout.device_credentials (token_hash, device_id, created_at) values ($1, $2, $3)",
+        &token.0[..],
+        device.0,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Lets the tokens a device has end at a time.
+pub async fn end_credentials(
+    db: &mut PgConnection,
+    device: DeviceId,
+    end: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "update rollout.device_credentials set ends_at = least(ends_at, $2) where device_id = $1",
+        device.0,
+        end,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Removes all tokens of a device.
+pub async fn delete_credentials(db: &mut PgConnection, device: DeviceId) -> Result<(), Error> {
+    sqlx::query!("delete from rollout.device_credentials where device_id = $1", device.0)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+/// The bearer of a device token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// The device.
+    pub device: DeviceId,
+    /// Its name.
+    pub name: String,
+    /// Whether its credentials were ended.
+    pub revoked: bool,
+    /// When this token ends.
+    pub ends_at: Option<DateTime<Utc>>,
+    /// Whether an older token of the device still works.
+    pub overlaps: bool,
+}
+
+/// Finds out who bears a token.
+pub async fn bearer(db: &mut PgConnection, token: &Hash) -> Result<Option<Bearer>, Error> {
+    let row = sqlx::query!(
+        r#"select device.id, device.name, device.revoked_at is not null as "revoked!", own.ends_at,
+                  exists (select from rollout.device_credentials as other
+                          where other.device_id = device.id and other.id < own.id
+                         ) as "overlaps!"
+           from rollout.device_credentials as own
+           join rollout.devices as device on device.id = own.device_id
+           where own.token_hash = $1"#,
+        &token.0[..],
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(row.map(|row| Bearer {
+        device: DeviceId(row.id),
+        name: row.name,
+        revoked: row.revoked,
+        ends_at: row.ends_at,
+        overlaps: row.overlaps,
+    }))
+}
+
+/// Removes the tokens of the same device that are older than this one: it is in use now.
+pub async fn delete_older_credentials(db: &mut PgConnection, token: &Hash) -> Result<(), Error> {
+    sqlx::query!(
+        "delete from rollout.device_credentials as old using rollout.device_credentials as own \
+         where own.token_hash = $1 and old.device_id = own.device_id and old.id < own.id",
+        &token.0[..],
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+// === Fleets ===
+
+/// A fleet with its counts.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FleetRow {
+    /// Its name.
+    pub name: String,
+    /// What its devices run when they have no target of their own.
+    pub template: Vec<Service>,
+    /// How many devices it has.
+    pub devices: i64,
+    /// How many are there.
+    pub online: i64,
+    /// How many run what they should.
+    pub in_sync: i64,
+}
+
+/// Makes a fleet where it is missing.
+pub async fn ensure_fleet(
+    db: &mut PgConnection,
+    name: &str,
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into rollout.fleets (name, created_at, updated_at) values ($1, $2, $2) \
+         on conflict (name) do nothing",
+        name,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Reads a fleet's template; `None` = there is no such fleet.
+pub async fn template(db: &mut PgConnection, fleet: &str) -> Result<Option<Vec<Service>>, Error> {
+    let template = sqlx::query_scalar!(
+        r#"select template as "template: Json<Vec<Service>>" from rollout.fleets where name = $1"#,
+        fleet,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(template.map(|template| template.0))
+}
+
+/// Stores a fleet's template.
+pub async fn set_template(
+    db: &mut PgConnection,
+    fleet: &str,
+    template: &[Service],
+    now: DateTime<Utc>,
+) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into rollout.fleets (name, template, created_at, updated_at) values ($1, $2, $3, $3) \
+         on conflict (name) do update set template = excluded.template, updated_at = excluded.updated_at",
+        fleet,
+        Json(template) as _,
+        now,
+    )
+    .execute(db)
+    .await?;
+    Ok(())
+}
+
+/// Finds the devices of a fleet that never had a target.
+pub async fn without_target(db: &mut PgConnection, fleet: &str) -> Result<Vec<Uuid>, Error> {
+    let ids = sqlx::query_scalar!(
+        "select device.id from rollout.devices as device \
+         join rollout.device_target_state as target on target.device_id = device.id \
+         where device.fleet = $1 and target.generation = 0 order by device.id",
+        fleet,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids)
+}
+
+/// Reads fleets with their counts, by name.
+pub async fn fleets(
+    db: &mut PgConnection,
+    name: Option<&str>,
+    heard_since: DateTime<Utc>,
+) -> Result<Vec<FleetRow>, Error> {
+    let rows = sqlx::query!(
+        r#"select fleet.name, fleet.template as "template: Json<Vec<Service>>",
+                  count(device.id) as "devices!",
+                  count(*) filter (where case when status.streams
+                                              then replica.seen_at > now() - interval '15 seconds'
+                                              else status.last_seen_at > $2 end) as "online!",
+                  count(*) filter (where status.in_sync) as "in_sync!"
+           from rollout.fleets as fleet
+           left join rollout.devices as device on device.fleet = fleet.name
+           left join rollout.device_status as status on status.device_id = device.id
+           left join rollout.replicas as replica on replica.id = status.replica
+           where $1::text is null or fleet.name = $1
+           group by fleet.name order by fleet.name"#,
+        name,
+        heard_since,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .map(|row| FleetRow {
+            name: row.name,
+            template: row.template.0,
+            devices: row.devices,
+            online: row.online,
+            in_sync: row.in_sync,
+        })
+        .collect())
+}
+
+// === Enrolment keys ===
+
+/// An enrolment key, without its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its id.
+    pub id: KeyId,
+    /// What to call it.
+    pub name: String,
+    /// The fleet its devices join.
+    pub fleet: String,
+    /// How many devices may use it; 0 = any number.
+    pub quota: i32,
+    /// How many did.
+    pub used: i32,
+    /// When it ends.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// When it was ended.
+    pub revoked_at: Option<DateTime<Utc>>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+}
+
+/// Adds an enrolment key.
+pub async fn insert_key(db: &mut PgConnection, key: &Key, secret: &Hash) -> Result<(), Error> {
+    sqlx::query!(
+        "insert into rollout.enrolment_keys (id, name, key_hash, fleet, quota, expires_at, created_at) \
+         values ($1, $2, $3, $4, $5, $6, $7)",
+        key.id.0,
+        key.name,
+        &secret.0[..],
+        key.fleet,
+        key.quota,
+        key.expires_at,
+        key.created_at,
+    )
+    .execute(db)
+    .await
+    .map_err(|error| match database::constraint(&error) {
+        Some("enrolment_keys_name_key") => Error::KeyExists(key.name.clone()),
+        _ => Error::Database(error),
+    })?;
+    Ok(())
+}
+
+/// Lists enrolment keys, newest first, and counts them.
+pub async fn list_keys(
+    db: &mut PgConnection,
+    before: Option<Uuid>,
+    limit: i64,
+) -> Result<(Vec<Key>, i64), Error> {
+    let rows = sqlx::query_as!(
+        Key,
+        r#"select id as "id: KeyId", name, fleet, quota, used, expires_at, revoked_at, created_at
+           from rollout.enrolment_keys where $1::uuid is null or id < $1
+           order by id desc limit $2"#,
+        before,
+        limit,
+    )
+    .fetch_all(&mut *db)
+    .await?;
+    let total = sqlx::query_scalar!(r#"select count(*) as "count!" from rollout.enrolment_keys"#)
+        .fetch_one(db)
+        .await?;
+    Ok((rows, total))
+}
+
+/// Ends an enrolment key; it stays ended.
+pub async fn revoke_key(
+    db: &mut PgConnection,
+    id: KeyId,
+    now: DateTime<Utc>,
+) -> Result<Key, Error> {
+    sqlx::query_as!(
+        Key,
+        r#"update rollout.enrolment_keys set revoked_at = coalesce(revoked_at, $2) where id = $1
+           returning id as "id: KeyId", name, fleet, quota, used, expires_at, revoked_at, created_at"#,
+        id.0,
+        now,
+    )
+    .fetch_optional(db)
+    .await?
+    .ok_or(Error::KeyNotFound(id.0))
+}
+
+/// Finds and locks the key with this secret.
+pub async fn lock_key(db: &mut PgConnection, secret: &Hash) -> Result<Option<Key>, Error> {
+    let key = sqlx::query_as!(
+        Key,
+        r#"select id as "id: KeyId", name, fleet, quota, used, expires_at, revoked_at, created_at
+           from rollout.enrolment_keys where key_hash = $1 for update"#,
+        &secret.0[..],
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(key)
+}
+
+/// Counts one more use of a key.
+pub async fn use_key(db: &mut PgConnection, id: KeyId) -> Result<(), Error> {
+    sqlx::query!("update rollout.enrolment_keys set used = used + 1 where id = $1", id.0)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+// === Candidates ===
+
+/// Reads the devices a selector takes, as much as planning needs of them. With a repository only
+/// those whose target names it.
+pub async fn candidates(
+    db: &mut PgConnection,
+    selectors: &[&Selector],
+    repository: Option<&str>,
+) -> Result<Vec<Candidate>, Error> {
+    let merged = Merged::of(selectors);
+    let rows = sqlx::query!(
+        r#"select device.id, device.name, device.os, device.architecture, device.variant,
+                  device.pinned, device.labels ->> 'rollout-order' as rollout_order,
+                  target.services as "services: Json<Vec<Service>>"
+           from rollout.devices as device
+           join rollout.device_target_state as target on target.device_id = device.id
+           where fleet = all($1) and labels @> $2
+             and (cardinality($3::uuid[]) = 0 or device.id = any($3)) and not device.id = any($4)
+             and ($5::text is null or target.repositories @> array[$5])
+             and device.revoked_at is null"#,
+        &merged.fleets,
+        merged.labels,
+        &merged.ids,
+        &merged.exclude,
+        repository,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows
+        .into_iter()
+        .filter(|row| {
+            selectors
+                .iter()
+                .all(|selector| selector.ids.is_empty() || selector.ids.contains(&row.id))
+        })
+        .map(|row| Candidate {
+            id: row.id,
+            name: row.name,
+            hardware: Hardware {
+                os: row.os.unwrap_or_default(),
+                architecture: row.architecture.unwrap_or_default(),
+                variant: row.variant.unwrap_or_default(),
+            },
+            pinned: row.pinned,
+            order: row.rollout_order.and_then(|order| order.parse().ok()),
+            services: row.services.0,
+        })
+        .collect())
+}
+
+/// Several selectors as the arguments of one statement: a device must fit all of them.
+struct Merged {
+    fleets: Vec<String>,
+    labels: serde_json::Value,
+    ids: Vec<Uuid>,
+    exclude: Vec<Uuid>,
+}
+
+impl Merged {
+    fn of(selectors: &[&Selector]) -> Self {
+        let labels: Vec<_> = selectors.iter().map(|selector| &selector.labels).collect();
+        let mut merged = BTreeMap::new();
+        let mut impossible = false;
+        for (key, value) in labels.into_iter().flatten() {
+            let before = merged.insert(key, value);
+            impossible |= before.is_some_and(|before| before != value);
+        }
+        let mut fleets: Vec<_> =
+            selectors.iter().filter_map(|selector| selector.fleet.clone()).collect();
+        if impossible {
+            // No fleet is called so: two selectors ask for two values of one label.
+            fleets.push(String::new());
+        }
+        Self {
+            fleets,
+            labels: serde_json::json!(merged),
+            ids: selectors.iter().flat_map(|selector| selector.ids.iter().copied()).collect(),
+            exclude: selectors
+                .iter()
+                .flat_map(|selector| selector.exclude.iter().copied())
+                .collect(),
+        }
+    }
+}
