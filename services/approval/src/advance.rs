@@ -46,7 +46,7 @@ async fn resolve(
     patience: Duration,
 ) -> Result<(Push, Next), Error> {
     let asked = tokio::time::Instant::now();
-    let answer = app.peers.resolve(push.to_resolve(), patience).await;
+    let answer = app.peers.resolve(push.to_resolve(), true, patience).await;
     meter::resolved(asked.elapsed());
     app.outages.registry(matches!(answer, Resolved::Away(_)));
     let by_payload = answer == Resolved::NotConfigured;

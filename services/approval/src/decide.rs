@@ -200,22 +200,14 @@ pub(crate) fn resolved(mut push: Push, answer: Resolved, now: DateTime<Utc>) -> 
     let image = push.familiar();
     match answer {
         Resolved::Digest { digest, platforms } => {
-            push.checks.0.push(Check::new(
-                DIGEST,
-                CheckResult::Pass,
-                format!("the registry says `{digest}`"),
-            ));
-            push.reasons.0.push(match &push.event_digest {
-                Some(said) if *said != digest => Reason::new(
-                    reason::STALE_EVENT,
-                    format!("the event said `{said}`, the registry says `{digest}`, which counts"),
-                ),
-                Some(_) | None => Reason::new(
-                    reason::DIGEST_RESOLVED,
-                    format!("the registry says that `{image}` is `{digest}`"),
-                ),
-            });
-            (push.digest, push.pinned, push.platforms.0) = (Some(digest), true, platforms);
+            let detail = format!("the registry says `{digest}`");
+            push.checks.0.push(Check::new(DIGEST, CheckResult::Pass, detail));
+            push.reasons.0.push(source(&push, &digest));
+            push.pinned = true;
+            // What was asked for by hand is what runs; whether it may is for the gate to say.
+            if !push.digest_asked || push.event_digest.as_ref() == Some(&digest) {
+                (push.digest, push.platforms.0) = (Some(digest), platforms);
+            }
             go(push, Step::Admit)
         }
         Resolved::NotConfigured if push.trusted => {
@@ -254,6 +246,24 @@ pub(crate) fn resolved(mut push: Push, answer: Resolved, now: DateTime<Utc>) -> 
             wait(push, reason::PEER_UNREACHABLE, message, DIGEST, Pause::Backoff)
         }
         Resolved::Malformed(message) => refuse(push, reason::INVALID_REFERENCE, message, DIGEST),
+    }
+}
+
+/// Where the digest of a push comes from.
+fn source(push: &Push, says: &str) -> Reason {
+    match &push.event_digest {
+        Some(asked) if asked != says && push.digest_asked => Reason::new(
+            reason::STALE_EVENT,
+            format!("`{asked}` was asked for; the registry says that the tag is `{says}`"),
+        ),
+        Some(said) if said != says => Reason::new(
+            reason::STALE_EVENT,
+            format!("the event said `{said}`, the registry says `{says}`, which counts"),
+        ),
+        Some(_) | None => Reason::new(
+            reason::DIGEST_RESOLVED,
+            format!("the registry says that `{}` is `{says}`", push.familiar()),
+        ),
     }
 }
 

@@ -56,9 +56,14 @@ impl Peers {
         }
     }
 
-    /// Asks a registry elsewhere which digest a reference has.
-    pub(crate) async fn resolve(&self, reference: String, patience: Duration) -> Resolved {
-        let mut request = Request::new(registry::ResolveTagRequest { reference });
+    /// Asks a registry elsewhere which digest a reference has; `fresh` takes no older answer.
+    pub(crate) async fn resolve(
+        &self,
+        reference: String,
+        fresh: bool,
+        patience: Duration,
+    ) -> Resolved {
+        let mut request = Request::new(registry::ResolveTagRequest { reference, fresh });
         request.set_timeout(patience.min(PATIENCE));
         match self.upstreams.clone().resolve_tag(request).await {
             Ok(answer) => {
@@ -214,7 +219,7 @@ pub(crate) struct Admission<'a> {
 impl<'a> Admission<'a> {
     /// Asks about a push, and lets the gate write down what it adds.
     pub(crate) fn of(push: &'a Push, reference: &'a str) -> Self {
-        let digest = if push.pinned { push.digest.as_deref().unwrap_or_default() } else { "" };
+        let digest = push.vouched_digest();
         Self { reference, digest, platforms: &push.platforms, record: true, actor: &push.actor }
     }
 }

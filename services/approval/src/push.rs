@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::{DateTime, Utc};
 use imageref::Repository;
+use proto::reason;
 use runtime::Actor;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -195,12 +196,16 @@ impl Push {
         self.policy_id.is_empty() && self.device_selector.is_none()
     }
 
-    /// What to ask a registry elsewhere about: the tag, unless a digest was asked for.
+    /// Whether a person asked for it.
+    pub(crate) fn is_by_hand(&self) -> bool {
+        self.receiver_id.is_none()
+    }
+
+    /// What to ask a registry elsewhere about: the tag, or the digest where there is no tag.
     pub(crate) fn to_resolve(&self) -> String {
         match (&self.tag, &self.event_digest) {
-            (Some(tag), _) if !self.digest_asked => format!("{}:{tag}", self.repository),
-            (_, Some(digest)) => format!("{}@{digest}", self.repository),
-            (Some(tag), None) => format!("{}:{tag}", self.repository),
+            (Some(tag), _) => format!("{}:{tag}", self.repository),
+            (None, Some(digest)) => format!("{}@{digest}", self.repository),
             (None, None) => self.repository.clone(),
         }
     }
@@ -214,6 +219,16 @@ impl Push {
             (Some(tag), _) => format!("{}:{tag}", self.repository),
             (None, Some(digest)) => format!("{}@{digest}", self.repository),
             (None, None) => self.repository.clone(),
+        }
+    }
+
+    /// What the tag has, as far as that is known: the digest, unless it was asked for by hand and the
+    /// registry says another one. Empty = it is not known.
+    pub(crate) fn vouched_digest(&self) -> &str {
+        let contradicted = self.reasons.0.iter().any(|why| why.code == reason::STALE_EVENT);
+        match &self.digest {
+            Some(digest) if self.pinned && !(self.digest_asked && contradicted) => digest,
+            Some(_) | None => "",
         }
     }
 

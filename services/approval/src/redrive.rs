@@ -8,7 +8,7 @@ use std::time::Duration;
 use chrono::{DateTime, TimeDelta, Utc};
 use runtime::backoff::Backoff;
 use runtime::worker::Progress;
-use runtime::{Actor, Problem, database, id};
+use runtime::{Actor, Code, Problem, database, id};
 
 use crate::close::{self, End, Which};
 use crate::drive::{self, Claims};
@@ -63,6 +63,8 @@ async fn follow_up(app: &App, review: Review, moment: &Moment) -> Result<(), Err
     let now = moment.now();
     match told {
         Ok(()) => finish(app, review, now).await,
+        // It was told before, and the image was removed since.
+        Err(problem) if problem.code() == Code::NotFound => finish(app, review, now).await,
         Err(problem) => put_off(app, review, &problem, now).await,
     }
 }

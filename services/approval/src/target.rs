@@ -98,25 +98,36 @@ pub(crate) async fn admit(
 ) -> Result<Vec<Admissible>, Error> {
     let mut admitted = Vec::with_capacity(wanted.len());
     for wanted in wanted {
-        let (digest, platforms) = resolve(app, &wanted).await?;
-        ask_gate(app, person, &wanted, digest.as_deref().unwrap_or_default(), &platforms).await?;
+        let found = resolve(app, &wanted).await?;
+        let given = wanted.reference.digest().map(ToString::to_string);
+        // Where nobody can be asked, the operator's word counts.
+        let known = match &found {
+            Some((digest, _)) => digest.as_str(),
+            None => given.as_deref().unwrap_or_default(),
+        };
+        // A digest that the tag does not have is for the gate to know.
+        let vouched = if given.as_deref().is_none_or(|given| given == known) { known } else { "" };
+        let platforms = match &found {
+            Some((_, platforms)) if !vouched.is_empty() => platforms.as_slice(),
+            Some(_) | None => &[],
+        };
+        ask_gate(app, person, &wanted, vouched, platforms).await?;
+        let digest = given.or_else(|| found.map(|(digest, _)| digest));
         admitted.push(Admissible { wanted, digest });
     }
     Ok(admitted)
 }
 
-/// The digest of a service's image; `None` = nobody can be asked, it goes by tag.
-async fn resolve(app: &App, wanted: &Wanted) -> Result<(Option<String>, Vec<Platform>), Error> {
-    let pull = wanted.reference.to_pull().to_string();
-    let given = wanted.reference.digest().map(ToString::to_string);
-    let answer = app.peers.resolve(pull.clone(), PATIENCE).await;
-    let problem = match answer {
-        Resolved::Digest { digest, platforms } => return Ok((Some(digest), platforms)),
-        Resolved::NotConfigured => return Ok((given, Vec::new())),
+/// What a registry says about a service's image; `None` = nobody can be asked.
+async fn resolve(app: &App, wanted: &Wanted) -> Result<Option<(String, Vec<Platform>)>, Error> {
+    let reference = wanted.reference.to_string();
+    let problem = match app.peers.resolve(reference.clone(), false, PATIENCE).await {
+        Resolved::Digest { digest, platforms } => return Ok(Some((digest, platforms))),
+        Resolved::NotConfigured => return Ok(None),
         Resolved::NotFound => Problem::new(
             Code::NotFound,
             reason::TAG_NOT_FOUND,
-            format!("the registry does not know `{pull}`; look for a typing error"),
+            format!("the registry does not know `{reference}`; look for a typing error"),
         ),
         Resolved::Unreachable(message) => {
             Problem::unavailable(reason::UPSTREAM_UNREACHABLE, message)

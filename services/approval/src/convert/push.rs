@@ -124,6 +124,7 @@ pub(crate) fn create_rollout(push: &Push) -> rollout::CreateRolloutRequest {
         }),
         policy_id: push.policy_id.clone(),
         device_selector: push.device_selector.clone().map(|selector| selector.0.into()),
+        by_hand: push.is_by_hand(),
     }
 }
 

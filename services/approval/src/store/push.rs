@@ -15,7 +15,9 @@ use crate::review::ReviewId;
 /// enough that what a killed process held goes on soon.
 pub(crate) const LEASE: TimeDelta = TimeDelta::seconds(15);
 
-/// Takes the line of a lane until the transaction ends: claims in it are given out one at a time.
+/// Takes the line of a lane until the transaction ends: claims in it are given out one at a time, to
+/// the oldest push first. Only one that waits for its digest lets others pass: when its time comes,
+/// the registry says what is new for it, too.
 pub(crate) async fn lock_lane(db: &mut PgConnection, lane: &str) -> Result<(), Error> {
     sqlx::query!("select pg_advisory_xact_lock(hashtextextended('lane ' || $1, 0))", lane)
         .fetch_one(db)
@@ -46,7 +48,7 @@ pub(crate) async fn insert(
          from (select $18 = 'received' and not exists ( \
              select from approval.pushes as other \
              where other.lane = $2 and other.state in ('received', 'waiting') \
-                 and (other.claimed_until > $23 or other.step in ('admit', 'create')) \
+                 and (other.claimed_until > $23 or other.state = 'received' or other.step in ('admit', 'create')) \
          ) as lane) as free \
          on conflict on constraint pushes_request_id_key do nothing \
          returning *",
@@ -142,7 +144,8 @@ pub(crate) async fn claim(
          where id = ( \
              select head.id from approval.pushes as head \
              where head.lane = $2 and head.state in ('received', 'waiting') \
-                 and head.step <> 'review' and (head.id = $1 or head.step <> 'resolve') \
+                 and head.step <> 'review' \
+                 and (head.id = $1 or head.state = 'received' or head.step <> 'resolve') \
                  and head.observed_seq <= (select own.observed_seq from approval.pushes as own where own.id = $1) \
                  and not exists ( \
                      select from approval.pushes as busy \
@@ -177,7 +180,8 @@ pub(crate) async fn due(
                  where other.lane = push.lane and other.id <> push.id \
                      and other.state in ('received', 'waiting') \
                      and (other.claimed_until > $1 \
-                         or other.observed_seq < push.observed_seq and other.step in ('admit', 'create')) \
+                         or other.observed_seq < push.observed_seq \
+                             and (other.state = 'received' or other.step in ('admit', 'create'))) \
              ) \
          order by due_at limit 1",
         now,
@@ -196,7 +200,8 @@ pub(crate) async fn next_due(db: &mut PgConnection) -> Result<Option<DateTime<Ut
              and not exists ( \
                  select from approval.pushes as other \
                  where other.lane = push.lane and other.observed_seq < push.observed_seq \
-                     and other.state in ('received', 'waiting') and other.step in ('admit', 'create') \
+                     and (other.state = 'received' \
+                         or other.state = 'waiting' and other.step in ('admit', 'create')) \
              )",
     )
     .fetch_one(db)

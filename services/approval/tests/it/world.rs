@@ -86,6 +86,11 @@ impl World {
         run(&self.database, &self.clock, &self.sealer, &self.settings, uris).await.channel
     }
 
+    /// How `slipway psql` reaches the database.
+    pub fn reader_url(&self) -> String {
+        self.database.url_as(READER, PASSWORD)
+    }
+
     pub fn address(&self) -> Uri {
         self.running.address.clone()
     }
@@ -334,10 +339,6 @@ pub fn github(repository: &str, tag: &str, digest: &str) -> Value {
         },
         "sender": {"login": "anna"},
     })
-}
-
-pub fn state(push: &pb::Push) -> pb::push::State {
-    push.state()
 }
 
 /// The codes of a push's reasons.
