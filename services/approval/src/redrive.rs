@@ -9,6 +9,7 @@ use chrono::{DateTime, TimeDelta, Utc};
 use runtime::backoff::Backoff;
 use runtime::worker::Progress;
 use runtime::{Actor, Code, Problem, database, id};
+use tokio::time::Instant;
 
 use crate::close::{self, End, Which};
 use crate::drive::{self, Claims};
@@ -20,23 +21,51 @@ use crate::{App, Error, store};
 
 const AWAY: Backoff = Backoff::new(Duration::from_secs(1), Duration::from_secs(30));
 
+/// How soon to look again whether somebody else has done it.
+const BUSY: Duration = Duration::from_millis(25);
+
 /// Does what is left of a decided review while its voter waits, and drives what it held. What is
 /// not done in time goes on by itself.
 pub(crate) async fn for_voter(app: &App, review: ReviewId, held: &[PushId]) -> Result<(), Error> {
+    let end = Instant::now() + app.settings.inline;
     let mut db = app.pool.acquire().await?;
     let moment = Moment::new(database::now(&mut db, &app.clock).await?, &app.clock);
-    let claimed =
-        store::review::claim_follow_up(&mut db, review, id::uuid_v7(moment.now()), moment.now())
-            .await?;
     drop(db);
-    if let Some(review) = claimed {
-        follow_up(app, review, &moment).await?;
+    loop {
+        match left_to_do(app, review, &moment).await? {
+            Left::Ours(review) => break follow_up(app, *review, &moment).await?,
+            Left::Others if Instant::now() < end => tokio::time::sleep(BUSY).await,
+            Left::Others | Left::Nothing => break,
+        }
     }
     let mut db = app.pool.acquire().await?;
     let pushes = store::push::find_all(&mut db, held).await?;
     drop(db);
     drive::for_sender(app, pushes, Claims::Others, &moment).await;
     Ok(())
+}
+
+/// What is left of a decided review.
+enum Left {
+    Nothing,
+    /// It is claimed for the caller.
+    Ours(Box<Review>),
+    /// Somebody else does it.
+    Others,
+}
+
+async fn left_to_do(app: &App, review: ReviewId, moment: &Moment) -> Result<Left, Error> {
+    let now = moment.now();
+    let mut db = app.pool.acquire().await?;
+    let claim = id::uuid_v7(now);
+    if let Some(claimed) = store::review::claim_follow_up(&mut db, review, claim, now).await? {
+        return Ok(Left::Ours(Box::new(claimed)));
+    }
+    let found = store::review::find(&mut db, review).await?;
+    Ok(match found.and_then(|review| review.follow_up) {
+        Some(_) => Left::Others,
+        None => Left::Nothing,
+    })
 }
 
 /// Does what is left of one decided review: the worker's step.

@@ -55,7 +55,6 @@ pub(crate) async fn cast(
     app.outbox.commit(tx).await?;
     crash::point("vote_committed");
     meter::voted(ballot.approve);
-    app.wakes.reviews.ring();
     Ok((review, ids))
 }
 

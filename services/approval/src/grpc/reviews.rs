@@ -118,6 +118,7 @@ impl ReviewsRpc {
         // The decision stands, whatever comes of the rest: the worker goes on with it.
         if let Err(error) = redrive::for_voter(&self.0, review.id, &held).await {
             let id = review.id;
+            self.0.wakes.reviews.ring();
             tracing::warn!(review.id = %id, "what follows from review `{id}` is done later: {error}");
         }
         let mut db = self.0.pool.acquire().await?;
@@ -149,6 +150,7 @@ impl ReviewsRpc {
             return vote::rehearse(&self.0, caller, &ballot).await;
         }
         let (review, _) = vote::cast(&self.0, caller, &ballot).await?;
+        self.0.wakes.reviews.ring();
         Ok(review.state)
     }
 

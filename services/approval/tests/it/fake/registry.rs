@@ -239,6 +239,15 @@ impl State {
     }
 }
 
+impl State {
+    /// Says for whom the last event was caused.
+    fn for_whom(&mut self, person: Option<Actor>) {
+        if let Some(event) = self.events.last_mut() {
+            event.on_behalf_of = person.as_ref().map(Into::into);
+        }
+    }
+}
+
 fn person<T>(request: &Request<T>) -> Option<Actor> {
     let value = request.metadata().get(ON_BEHALF_OF)?;
     Actor::from_header(value.to_str().ok()?)
@@ -366,8 +375,9 @@ fn approve(
         image.tags.entry(tag.tag.clone()).or_insert(false);
     }
     let answer = shown(&repository, image);
-    state.approved.push(Told { request, person });
+    state.approved.push(Told { request, person: person.clone() });
     state.event("image.registry.approved", answer.id, &repository, &approval());
+    state.for_whom(person);
     fed.send_replace(());
     answer
 }
@@ -384,8 +394,9 @@ fn reject(
     let image = state.image(&repository);
     image.status = pb::ApprovalStatus::Rejected;
     let answer = shown(&repository, image);
-    state.rejected.push(Told { request, person });
+    state.rejected.push(Told { request, person: person.clone() });
     state.event("image.registry.rejected", answer.id, &repository, &approval());
+    state.for_whom(person);
     fed.send_replace(());
     answer
 }
