@@ -4,11 +4,14 @@ mod fake;
 mod world;
 
 mod dedup;
+mod histories;
 mod lanes;
+mod logs;
 mod outage;
 mod outcomes;
 mod receivers;
 mod restart;
+mod retention;
 mod reviews;
 mod targets;
 mod watch;

@@ -269,6 +269,7 @@ async fn a_tag_that_the_registry_does_not_know_yet_is_looked_for_again() {
         assert_eq!(waits(&again), next);
     }
     world.registry.upstream("redis:7", Answer::Digest(digest('a')));
+    world.clock.advance(Duration::from_secs(300));
     world.wait_for_push(&push.id, "the push to be done", |push| push.state() == State::Done).await;
 }
 
@@ -292,6 +293,7 @@ async fn a_registry_that_refuses_or_asks_to_wait_is_asked_later() {
             assert_eq!(waits, 77);
         }
         world.registry.upstream(&format!("redis:{tag}"), Answer::Digest(digest('a')));
+        world.clock.advance(Duration::from_secs(299));
         world.wait_for_push(&push.id, "it to go on", |push| push.state() == State::Done).await;
     }
 }
@@ -402,4 +404,29 @@ async fn a_receiver_speaks_only_for_what_it_is_bound_to() {
     assert_eq!((events.len(), &events[0]["ip"]), (2, &json!("192.0.2.7")));
     assert_eq!(events[0]["actor"]["kind"], "receiver");
     assert!(world.registry.admitted().is_empty() && world.registry.resolved().is_empty());
+}
+
+#[tokio::test]
+async fn a_policy_that_is_not_there_is_told_and_a_digest_asked_for_by_hand_counts() {
+    let world = World::start().await;
+    world.registry.approve("redis", &["7"]);
+    world.registry.upstream("redis:7", Answer::Digest(digest('b')));
+    let asked = format!("redis:7@{}", digest('a'));
+    let push = world.submit(&asked, &person("ops")).await.unwrap();
+    assert_eq!((push.outcome(), push.pinned, &push.digest), (Outcome::Rollout, true, &digest('a')));
+    assert_eq!(codes(&push)[1], reason::STALE_EVENT);
+    let gate = &world.registry.admitted()[0];
+    assert_eq!(gate.reference, format!("docker.io/library/redis:7@{}", digest('a')));
+    assert_eq!(gate.digest, "", "the tag does not have it, so nothing vouches for it");
+    let created = &world.rollout.created()[0];
+    assert!(created.request.by_hand && created.person.as_ref().unwrap().id == "ops");
+    assert_eq!(push.actor.unwrap().id, "ops");
+
+    world.rollout.script("docker.io/library/redis", Script::PolicyUnknown);
+    let push = world.submit("redis:7", &person("ops")).await.unwrap();
+    assert_eq!((push.state(), codes(&push)[0]), (State::Denied, reason::POLICY_NOT_FOUND));
+    for wrong in ["redis", "A b", ""] {
+        let problem = world.submit(wrong, &person("ops")).await.expect_err(wrong);
+        assert_eq!(problem.reason(), reason::INVALID_REFERENCE, "{wrong}");
+    }
 }
