@@ -11,8 +11,9 @@ use runtime::backoff::Backoff;
 use runtime::crash;
 use runtime::event::Event;
 
+use crate::answer::{Admitted, Created, Resolved};
 use crate::close::push_event;
-use crate::decide::{self, Admitted, Created, Next, Pause, Resolved};
+use crate::decide::{self, Next, Pause};
 use crate::moment::Moment;
 use crate::peers::Admission;
 use crate::push::{Decision, Push, State, Step};

@@ -8,7 +8,7 @@ pub(crate) mod review;
 use proto::registry::v1 as registry;
 use proto::types::v1 as types;
 
-use crate::decide::{Ruling, Verdict};
+use crate::answer::{Ruling, Verdict};
 use crate::finding::{Check, CheckResult, Platform, Reason};
 use crate::peers::ApprovedTag;
 use crate::review::Scope;

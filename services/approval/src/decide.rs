@@ -6,92 +6,13 @@
 use std::time::Duration;
 
 use chrono::{DateTime, TimeDelta, Utc};
-use imageref::Repository;
 use proto::reason;
 
-use crate::finding::{Check, CheckResult, Platform, Reason};
-use crate::parse::Event;
+use crate::answer::{Admitted, Created, Resolved, Ruling};
+use crate::arrive::SENDER;
+use crate::finding::{Check, CheckResult, Reason};
 use crate::push::{Decision, Outcome, Push, State, Step};
-use crate::receiver::Receiver;
 use crate::review::{Placement, ReviewId, Scope};
-
-/// What a registry elsewhere, asked through `registry`, said about a tag.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Resolved {
-    Digest {
-        digest: String,
-        platforms: Vec<Platform>,
-    },
-    /// No upstream lists the host.
-    NotConfigured,
-    /// It does not know the tag, or not yet.
-    NotFound,
-    /// It does not answer, or not as it should.
-    Unreachable(String),
-    /// It wants other credentials.
-    Refused(String),
-    /// It asks to wait.
-    RateLimited(Duration),
-    /// The process `registry` does not answer.
-    Away(String),
-    /// The question can never be answered.
-    Malformed(String),
-}
-
-/// What the gate said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Admitted {
-    Verdict(Verdict),
-    /// The process `registry` does not answer.
-    Away(String),
-    /// The question can never be answered.
-    Malformed(String),
-}
-
-/// The gate's verdict on a reference.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Verdict {
-    pub ruling: Ruling,
-    /// Why; the first one decided.
-    pub reasons: Vec<Reason>,
-    pub checks: Vec<Check>,
-    /// True = an internal namespace: nothing was checked.
-    pub internal: bool,
-    pub tag_added: bool,
-}
-
-/// The decision of a verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ruling {
-    Allow,
-    Hold(Scope),
-    Deny,
-}
-
-/// What `rollout` said.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Created {
-    Rollout {
-        id: String,
-    },
-    NoPolicy {
-        disabled: bool,
-    },
-    NoTarget {
-        excluded: i32,
-    },
-    /// The rollout that brought it; empty = none known.
-    Unchanged {
-        rollout_id: String,
-    },
-    Quarantined {
-        rollout_id: String,
-    },
-    /// The process `rollout` does not answer.
-    Away(String),
-    /// What was asked can never be done, such as a policy that is not there.
-    Refused(Reason),
-}
 
 /// What comes after an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,17 +36,6 @@ pub(crate) enum Pause {
     For(Duration),
 }
 
-/// What is to be done with an event that has just come.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Arrival {
-    /// It is decided.
-    Evaluate,
-    /// It is kept and nothing is decided.
-    Observe(Reason),
-    /// Its receiver may not speak for it.
-    Refuse(Reason),
-}
-
 /// Waits between tries of a tag that its registry does not know yet.
 const NOT_FOUND_LADDER: [Duration; 3] =
     [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30)];
@@ -137,49 +47,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
 const GIVE_UP: TimeDelta = TimeDelta::days(7);
 
 /// The rules of this process, as they are called in checks.
-const SENDER: &str = "sender may speak for it";
 const DIGEST: &str = "digest known";
 const POLICY: &str = "rollout made";
-
-/// Decides what an event is good for.
-pub(crate) fn arrived(
-    event: &Event,
-    receiver: &Receiver,
-    now: DateTime<Utc>,
-    max_age: Option<TimeDelta>,
-) -> (Arrival, Check) {
-    let name = receiver.name.as_str();
-    if !receiver.may_speak_for(&event.repository) {
-        let detail = format!("receiver `{name}` may not speak for `{}`", event.repository);
-        let why = Reason::new(reason::SOURCE_NOT_AUTHORISED, detail.clone());
-        return (Arrival::Refuse(why), Check::new(SENDER, CheckResult::Fail, detail));
-    }
-    let sender = sender_speaks(receiver, &event.repository);
-    if event.tag.is_none() {
-        let why = Reason::new(reason::NO_TAG, "the event names a manifest without a tag");
-        return (Arrival::Observe(why), sender);
-    }
-    if let (Some(at), Some(most)) = (event.occurred_at, max_age)
-        && now - at > most
-    {
-        let why = Reason::new(
-            reason::EVENT_TOO_OLD,
-            format!(
-                "the event is of {}, older than {} h, and is only kept; retry the push to decide it anyway",
-                at.format("%Y-%m-%d"),
-                most.num_hours()
-            ),
-        );
-        return (Arrival::Observe(why), sender);
-    }
-    (Arrival::Evaluate, sender)
-}
-
-/// The check of a receiver that may speak for a repository.
-pub(crate) fn sender_speaks(receiver: &Receiver, repository: &Repository) -> Check {
-    let detail = format!("receiver `{}` speaks for `{repository}`", receiver.name);
-    Check::new(SENDER, CheckResult::Pass, detail)
-}
 
 /// Begins anew: what was found before no longer counts.
 pub(crate) fn restart(mut push: Push, now: DateTime<Utc>) -> Push {
@@ -492,3 +361,6 @@ fn explain(push: &mut Push, mut decided: Vec<Reason>) {
 fn host(push: &Push) -> &str {
     push.repository.split('/').next().unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

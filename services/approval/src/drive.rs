@@ -216,7 +216,7 @@ pub(crate) async fn hurry(app: &App) -> Result<Progress, Error> {
     let mut db = app.pool.acquire().await?;
     let now = database::now(&mut db, &app.clock).await?;
     store::push::hurry(&mut db, &[proto::reason::PEER_UNREACHABLE], now).await?;
-    store::review::hurry(&mut db, now).await?;
+    store::follow_up::hurry(&mut db, now).await?;
     store::feed::hurry(&mut db, now).await?;
     app.wakes.ring_all();
     Ok(Progress::Idle)

@@ -130,3 +130,6 @@ fn ignored(push: &Push) -> Explanation {
     };
     told(format!("`{}` needs no decision: {message}", push.familiar()), retry)
 }
+
+#[cfg(test)]
+mod tests;

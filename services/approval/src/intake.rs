@@ -12,8 +12,9 @@ use runtime::secret::{Hash, Secret};
 use sqlx::PgConnection;
 use uuid::Uuid;
 
+use crate::arrive::{self, Arrival};
 use crate::close::push_event;
-use crate::decide::{self, Arrival};
+use crate::decide;
 use crate::delivery::{Delivery, DeliveryId, Key};
 use crate::error::BadSignature;
 use crate::finding::{Check, Reason};
@@ -198,7 +199,7 @@ fn new_pushes(
     let now = moment.now();
     let trusted = receiver.trusts(request.peer);
     let new = |event: &parse::Event| {
-        let (arrival, check) = decide::arrived(event, receiver, now, app.settings.max_event_age);
+        let (arrival, check) = arrive::arrived(event, receiver, now, app.settings.max_event_age);
         let (state, decision, reasons) = at_arrival(arrival);
         NewPush {
             id: PushId::new(now),
@@ -298,5 +299,5 @@ pub(crate) async fn tell_reused(
 /// The check of the sender, as a receiver stands now.
 pub(crate) fn sender_check(receiver: &Receiver, push: &Push) -> Option<Check> {
     let repository = imageref::Repository::parse(&push.repository).ok()?;
-    receiver.may_speak_for(&repository).then(|| decide::sender_speaks(receiver, &repository))
+    receiver.may_speak_for(&repository).then(|| arrive::sender_speaks(receiver, &repository))
 }

@@ -11,8 +11,8 @@
 //!   read one way only (`strict_json`), the vendor's parser (`parse`, one pure file for each line of
 //!   `vendor`). Delivery, pushes and the key that tells repetitions apart are stored in one
 //!   transaction; `redeliver` answers what came before. `by_hand` is the same for people.
-//! - **Decide**: `decide` holds every rule, pure: a push and an answer in, the push and what comes
-//!   next out. `advance` takes one step of one claimed push: it asks, lets `decide` decide, and writes
+//! - **Decide**: `decide` (and `arrive`, for what has just come) holds every rule, pure: a push and an
+//!   `answer` in, the push and what comes next out. `advance` takes one step of one claimed push: it asks, lets `decide` decide, and writes
 //!   down. `drive` runs steps until a push rests, for the sender who waits up to a second and for the
 //!   `worker` who goes on later.
 //! - **Ask a person**: `ask` finds or opens the review of a held push (`review` has the rules), `vote`
@@ -37,8 +37,10 @@
 //!   evidence that the person has seen. Nobody decides what they asked for themselves.
 
 mod advance;
+mod answer;
 mod app;
 mod args;
+mod arrive;
 mod ask;
 mod by_hand;
 mod close;

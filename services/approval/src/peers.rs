@@ -16,8 +16,8 @@ use runtime::process::Process;
 use runtime::{Actor, Code, Problem};
 use tonic::{Request, Response, Status};
 
+use crate::answer::{Admitted, Created, Resolved, Verdict};
 use crate::convert;
-use crate::decide::{Admitted, Created, Resolved, Verdict};
 use crate::finding::{Platform, Reason};
 use crate::push::Push;
 

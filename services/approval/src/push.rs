@@ -268,3 +268,52 @@ pub(crate) fn familiar(repository: &str) -> String {
     Repository::parse(repository)
         .map_or_else(|_| repository.to_owned(), |known| known.familiar().to_owned())
 }
+
+#[cfg(test)]
+impl Push {
+    /// A push of `docker.io/library/redis:7` through a receiver, as it is stored.
+    pub(crate) fn sample() -> Self {
+        let at = DateTime::UNIX_EPOCH;
+        Self {
+            id: PushId(Uuid::from_u128(1)),
+            observed_seq: 1,
+            lane: "docker.io/library/redis:7".to_owned(),
+            delivery_id: Some(DeliveryId(Uuid::from_u128(2))),
+            receiver_id: Some(ReceiverId(Uuid::from_u128(3))),
+            position: 0,
+            retry_of: None,
+            request_id: None,
+            request_hash: None,
+            repository: "docker.io/library/redis".to_owned(),
+            tag: Some("7".to_owned()),
+            event_digest: None,
+            digest_asked: false,
+            digest: None,
+            pinned: false,
+            platforms: Json(Vec::new()),
+            actor: Json(Actor::new(runtime::ActorKind::Receiver, "3", "hub")),
+            pusher: String::new(),
+            policy_id: String::new(),
+            device_selector: None,
+            trusted: false,
+            state: State::Received,
+            step: Step::Resolve,
+            decision: None,
+            outcome: None,
+            reasons: Json(Vec::new()),
+            checks: Json(Vec::new()),
+            tag_added: false,
+            review_id: None,
+            rollout_id: String::new(),
+            occurred_at: None,
+            attempts: 0,
+            due_at: at,
+            claim: None,
+            claimed_until: None,
+            traceparent: None,
+            created_at: at,
+            updated_at: at,
+            version: 1,
+        }
+    }
+}

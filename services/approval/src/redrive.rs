@@ -58,7 +58,7 @@ async fn left_to_do(app: &App, review: ReviewId, moment: &Moment) -> Result<Left
     let now = moment.now();
     let mut db = app.pool.acquire().await?;
     let claim = id::uuid_v7(now);
-    if let Some(claimed) = store::review::claim_follow_up(&mut db, review, claim, now).await? {
+    if let Some(claimed) = store::follow_up::claim(&mut db, review, claim, now).await? {
         return Ok(Left::Ours(Box::new(claimed)));
     }
     let found = store::review::find(&mut db, review).await?;
@@ -73,11 +73,11 @@ pub(crate) async fn follow_up_one(app: &App) -> Result<Progress, Error> {
     let mut db = app.pool.acquire().await?;
     let moment = Moment::new(database::now(&mut db, &app.clock).await?, &app.clock);
     let now = moment.now();
-    let Some(id) = store::review::due_follow_up(&mut db, now).await? else {
-        let next = store::review::next_follow_up(&mut db).await?;
+    let Some(id) = store::follow_up::due(&mut db, now).await? else {
+        let next = store::follow_up::next_due(&mut db).await?;
         return Ok(next.map_or(Progress::Idle, Progress::Until));
     };
-    let claimed = store::review::claim_follow_up(&mut db, id, id::uuid_v7(now), now).await?;
+    let claimed = store::follow_up::claim(&mut db, id, id::uuid_v7(now), now).await?;
     drop(db);
     if let Some(review) = claimed {
         follow_up(app, review, &moment).await?;

@@ -302,3 +302,47 @@ pub(crate) fn evidence_hash(
     }
     hex::encode(hash.finalize())
 }
+
+/// An open review about an image, as it is stored.
+#[cfg(test)]
+pub(crate) fn sample() -> Review {
+    let at = DateTime::UNIX_EPOCH;
+    let anna = Actor::new(runtime::ActorKind::User, "anna", "anna");
+    Review {
+        id: ReviewId(Uuid::from_u128(1)),
+        image_name: "redis".to_owned(),
+        registry: "docker.io".to_owned(),
+        requested_by: "anna".to_owned(),
+        requested_at: at,
+        status: "pending".to_owned(),
+        reviewed_by: None,
+        reviewed_at: None,
+        notes: String::new(),
+        rejection_reason: String::new(),
+        state: ReviewState::Pending,
+        scope: Scope::Image,
+        repository: "docker.io/library/redis".to_owned(),
+        namespace: "library".to_owned(),
+        tag: String::new(),
+        digest: String::new(),
+        platforms: Json(Vec::new()),
+        requester: Json(anna),
+        evidence_hash: "hash".to_owned(),
+        expires_at: at + chrono::TimeDelta::days(7),
+        occurrences: 1,
+        last_seen_at: at,
+        superseded_by: None,
+        voter: None,
+        follow_up: None,
+        follow_up_at: None,
+        follow_up_attempts: 0,
+        follow_up_error: String::new(),
+        claim: None,
+        claimed_until: None,
+        updated_at: at,
+        version: 1,
+    }
+}
+
+#[cfg(test)]
+mod tests;

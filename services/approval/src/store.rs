@@ -2,6 +2,7 @@
 
 pub(crate) mod delivery;
 pub(crate) mod feed;
+pub(crate) mod follow_up;
 pub(crate) mod push;
 pub(crate) mod receiver;
 pub(crate) mod review;

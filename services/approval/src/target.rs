@@ -10,8 +10,8 @@ use runtime::problem::Violation;
 use runtime::{Actor, Code, Problem, database, id};
 use workload::{Config, ServiceName};
 
+use crate::answer::{Admitted, Resolved, Ruling, Verdict};
 use crate::ask::{self, Asked};
-use crate::decide::{Admitted, Resolved, Ruling, Verdict};
 use crate::error::Why;
 use crate::finding::{Platform, Reason};
 use crate::peers::Admission;

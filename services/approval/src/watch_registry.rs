@@ -15,8 +15,8 @@ use runtime::{Actor, database, id};
 use serde_json::Value;
 use sqlx::PgConnection;
 
+use crate::answer::{Admitted, Ruling};
 use crate::close::{self, End, Which};
-use crate::decide::{Admitted, Ruling};
 use crate::peers::Admission;
 use crate::review::{Question, Scope};
 use crate::store::feed::Revocation;

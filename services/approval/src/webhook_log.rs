@@ -2,7 +2,7 @@
 
 use proto::reason;
 
-use crate::decide::{Ruling, Verdict};
+use crate::answer::{Ruling, Verdict};
 use crate::push::Push;
 
 /// Tells what the gate said about a push.

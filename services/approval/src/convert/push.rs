@@ -4,7 +4,7 @@ use proto::approval::v1 as pb;
 use proto::rollout::v1 as rollout;
 use runtime::time::to_timestamp;
 
-use crate::decide::Created;
+use crate::answer::Created;
 use crate::finding::Reason;
 use crate::push::{Decision, DeviceSelector, Outcome, Push, State};
 

@@ -1,6 +1,7 @@
 //! Peers: small servers on real sockets that answer what a test told them and note what they were
 //! asked.
 
+mod gate;
 pub mod registry;
 pub mod rollout;
 

@@ -10,6 +10,7 @@ mod logs;
 mod outage;
 mod outcomes;
 mod receivers;
+mod resolving;
 mod restart;
 mod retention;
 mod reviews;

@@ -9,11 +9,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::routing::post;
 use http::Uri;
-use imageref::{Digest, Reference, Tag};
+use imageref::Reference;
 use proto::event::v1 as event;
 use proto::reason;
 use proto::registry::v1 as pb;
-use proto::registry::v1::verdict::{Decision, ReviewScope};
 use proto::types::v1 as types;
 use runtime::auth::{Actor, ActorKind, ON_BEHALF_OF};
 use runtime::{Code, Problem};
@@ -22,7 +21,7 @@ use tonic::server::Grpc;
 use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
-use super::{Server, unary};
+use super::{Server, gate, unary};
 
 pub struct Registry {
     pub server: Server,
@@ -31,9 +30,9 @@ pub struct Registry {
 }
 
 #[derive(Default)]
-struct State {
-    images: BTreeMap<String, Image>,
-    unknown_tag: UnknownTag,
+pub(super) struct State {
+    pub(super) images: BTreeMap<String, Image>,
+    pub(super) unknown_tag: UnknownTag,
     /// What upstreams say about a reference, by host; a host that is not here has no upstream.
     upstreams: HashMap<String, HashMap<String, Answer>>,
     events: Vec<event::Event>,
@@ -53,11 +52,11 @@ pub struct Told<T> {
 }
 
 #[derive(Debug, Clone)]
-struct Image {
+pub(super) struct Image {
     id: i64,
-    status: pb::ApprovalStatus,
+    pub(super) status: pb::ApprovalStatus,
     /// Whether each tag is deprecated.
-    tags: BTreeMap<String, bool>,
+    pub(super) tags: BTreeMap<String, bool>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -272,74 +271,12 @@ async fn admit(
     let reference = Reference::parse(&request.reference).map_err(|error| {
         Problem::new(Code::InvalidArgument, reason::INVALID_REFERENCE, error.to_string())
     })?;
-    let verdict = verdict(&mut state, &reference, request.record);
+    let verdict = gate::verdict(&mut state, &reference, request.record);
     if verdict.tag_added && request.record {
         state.event("image.tag.added", 1, &reference.to_string(), &approval());
         fed.send_replace(());
     }
     Ok(verdict)
-}
-
-fn verdict(state: &mut State, reference: &Reference, record: bool) -> pb::Verdict {
-    let repository = reference.repository();
-    let rule = state.unknown_tag;
-    let allow = |code| (Decision::Allow, ReviewScope::Unspecified, code);
-    let internal = repository.path().starts_with("iotistic/");
-    let (decision, scope, code) = match state.images.get_mut(repository.as_str()) {
-        _ if internal => allow(reason::INTERNAL_NAMESPACE),
-        None => (Decision::Hold, ReviewScope::Image, reason::IMAGE_NOT_APPROVED),
-        Some(image) => match image.status {
-            pb::ApprovalStatus::Pending | pb::ApprovalStatus::Unspecified => {
-                (Decision::Hold, ReviewScope::Image, reason::IMAGE_PENDING)
-            }
-            pb::ApprovalStatus::Rejected => {
-                (Decision::Deny, ReviewScope::Unspecified, reason::IMAGE_REJECTED)
-            }
-            pb::ApprovalStatus::Approved => version(image, rule, reference, record),
-        },
-    };
-    pb::Verdict {
-        decision: decision.into(),
-        reasons: vec![types::Reason { code: code.to_owned(), message: format!("gate: {code}") }],
-        reference: reference.to_string(),
-        familiar_repository: repository.familiar().to_owned(),
-        internal,
-        tag_added: code == reason::TAG_ADDED,
-        review_scope: scope.into(),
-        checks: vec![types::Check {
-            name: "image approved".to_owned(),
-            result: types::check::Result::Pass.into(),
-            detail: "as the test says".to_owned(),
-        }],
-        ..Default::default()
-    }
-}
-
-/// The verdict on a version of an approved image.
-fn version(
-    image: &mut Image,
-    rule: UnknownTag,
-    reference: &Reference,
-    record: bool,
-) -> (Decision, ReviewScope, &'static str) {
-    let Some(tag) = reference.tag().map(Tag::as_str) else {
-        assert!(reference.digest().map(Digest::as_str).is_some(), "a version");
-        return (Decision::Hold, ReviewScope::Tag, reason::DIGEST_NOT_LISTED);
-    };
-    match (image.tags.get(tag), rule) {
-        (Some(true), _) => (Decision::Deny, ReviewScope::Unspecified, reason::TAG_DEPRECATED),
-        (Some(false), _) => (Decision::Allow, ReviewScope::Unspecified, reason::IMAGE_APPROVED),
-        (None, UnknownTag::AutoAdd) => {
-            if record {
-                image.tags.insert(tag.to_owned(), false);
-            }
-            (Decision::Allow, ReviewScope::Unspecified, reason::TAG_ADDED)
-        }
-        (None, UnknownTag::Request) => (Decision::Hold, ReviewScope::Tag, reason::TAG_NOT_APPROVED),
-        (None, UnknownTag::Deny) => {
-            (Decision::Deny, ReviewScope::Unspecified, reason::TAG_NOT_LISTED)
-        }
-    }
 }
 
 fn get(state: &Mutex<State>, request: Request<pb::GetImageRequest>) -> Result<pb::Image, Status> {
