@@ -92,9 +92,9 @@ fn tables() -> BTreeMap<String, BTreeSet<String>> {
         for line in text.lines() {
             let Some(rest) = line.strip_prefix("create table ") else { continue };
             let name = rest.split([' ', '(']).next().unwrap();
-            let (schema, table) = name.split_once('.').unwrap_or_else(|| {
-                panic!("{}: `{name}` does not say its schema", file.display())
-            });
+            let (schema, table) = name
+                .split_once('.')
+                .unwrap_or_else(|| panic!("{}: `{name}` does not say its schema", file.display()));
             tables.entry(schema.to_owned()).or_default().insert(table.to_owned());
         }
     }
@@ -139,9 +139,8 @@ fn a_process_names_only_its_own_tables() {
 /// type of an event.
 fn names(text: &str, name: &str) -> bool {
     let inner = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
-    text.match_indices(name).any(|(at, _)| {
-        !text[..at].ends_with(inner) && !text[at + name.len()..].starts_with(inner)
-    })
+    text.match_indices(name)
+        .any(|(at, _)| !text[..at].ends_with(inner) && !text[at + name.len()..].starts_with(inner))
 }
 
 #[test]
