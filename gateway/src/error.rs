@@ -43,9 +43,9 @@ impl Family {
     #[must_use]
     pub fn of(path: &str) -> Self {
         let below = |root: &&str| {
-            path.strip_prefix(**root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            path.strip_prefix(*root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
         };
-        if NESTED.iter().any(|root| below(&root)) { Self::Nested } else { Self::Flat }
+        if NESTED.iter().any(below) { Self::Nested } else { Self::Flat }
     }
 }
 
