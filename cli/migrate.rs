@@ -42,7 +42,9 @@ pub async fn apply(owner_url: &Secret, roles_dir: &Path) -> Result<()> {
     std::fs::create_dir_all(roles_dir)
         .with_context(|| format!("the folder `{}` cannot be made", roles_dir.display()))?;
     let options: PgConnectOptions = owner_url.expose().parse().map_err(|_| {
-        anyhow::anyhow!("the connection URL is none; write `postgres://owner:password@host/database`")
+        anyhow::anyhow!(
+            "the connection URL is none; write `postgres://owner:password@host/database`"
+        )
     })?;
     let mut owner = PgConnection::connect_with(&options)
         .await
@@ -75,7 +77,9 @@ fn role_password(roles_dir: &Path, name: &str, role: &str, owner_url: &Secret) -
     let password = match Secret::read(&path) {
         Ok(url) => match password_of(url.expose()) {
             Some(password) => password,
-            None => bail!("`{}` holds no connection URL with a password; remove it", path.display()),
+            None => {
+                bail!("`{}` holds no connection URL with a password; remove it", path.display())
+            }
         },
         Err(_) => Secret::generate(""),
     };
@@ -85,7 +89,8 @@ fn role_password(roles_dir: &Path, name: &str, role: &str, owner_url: &Secret) -
     Ok(password)
 }
 
-fn password_of(url: &str) -> Option<Secret> {
+/// The password in a connection URL.
+pub fn password_of(url: &str) -> Option<Secret> {
     let (_, rest) = url.split_once("://")?;
     let (userinfo, _) = rest.split_once('@')?;
     userinfo.split_once(':').map(|(_, password)| Secret::new(password))
@@ -109,7 +114,10 @@ mod tests {
     fn a_roles_url_leads_where_the_owners_does() {
         let owner = "postgres://owner:secret@localhost/slipway?host=/run/x&sslmode=disable";
         let url = as_role(owner, "slipway_registry", &Secret::new("pw")).unwrap();
-        assert_eq!(url, "postgres://slipway_registry:pw@localhost/slipway?host=/run/x&sslmode=disable");
+        assert_eq!(
+            url,
+            "postgres://slipway_registry:pw@localhost/slipway?host=/run/x&sslmode=disable"
+        );
         assert_eq!(password_of(&url), Some(Secret::new("pw")));
     }
 

@@ -51,10 +51,8 @@ fn session(args: &Args) -> Result<Command> {
     let (place, password) = without_password(url.expose())
         .with_context(|| format!("`{}` holds no connection URL", file.display()))?;
     let schemas: Vec<_> = migrate::SCHEMAS.iter().map(|schema| schema.name).collect();
-    let options = format!(
-        "-c search_path={} -c default_transaction_read_only=on",
-        schemas.join(",")
-    );
+    let options =
+        format!("-c search_path={} -c default_transaction_read_only=on", schemas.join(","));
     let mut psql = Command::new("psql");
     // The password goes by the environment, where no process list shows it.
     psql.arg(place).args(&args.psql).env("PGPASSWORD", password).env("PGOPTIONS", options);

@@ -26,7 +26,6 @@ use tonic::{Response, Status};
 
 use crate::peers::{Access, Rollout};
 
-
 /// A running `registry`.
 pub struct Registry {
     pub app: App,

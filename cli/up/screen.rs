@@ -1,0 +1,62 @@
+//! The one screen that `up` prints: where everything is, and what to try next.
+
+use super::Args;
+use super::data_dir::DataDir;
+use super::endpoints::{Endpoints, url};
+
+/// Prints the screen.
+pub fn print(
+    data: &DataDir,
+    endpoints: &Endpoints,
+    args: &Args,
+    first_start: bool,
+    context: Option<&str>,
+) {
+    let gateway = endpoints.gateway_url();
+    println!();
+    println!(
+        "Slipway runs.{}",
+        if endpoints.is_usual { "" } else { " The usual ports are not used; these are:" }
+    );
+    println!();
+    println!("  REST, webhooks, events   {gateway}/api/v1");
+    println!("  API documentation        {gateway}/docs");
+    for (name, address) in endpoints.all().into_iter().skip(1) {
+        let what = match name {
+            "link" => "devices (gRPC)".to_owned(),
+            name => format!("{name} (gRPC)"),
+        };
+        println!("  {what:<24} {}", url(address));
+    }
+    println!("  data, logs               {}", data.path().display());
+    if args.no_auth {
+        println!(
+            "  authentication           OFF (--no-auth): whoever reaches these ports may do everything"
+        );
+    } else {
+        println!("  administrator's token    {}", data.admin_token().display());
+    }
+    if let Some(name) = context {
+        println!("  command line             context `{name}` is set: `slipway status` works");
+    }
+    println!();
+    if !args.no_demo {
+        if first_start {
+            println!(
+                "There are {} simulated devices in three fleets, and one review waits.",
+                args.devices
+            );
+        }
+        println!("Try next, in another terminal:");
+        println!();
+        println!("  push     curl -X POST {gateway}/api/v1/webhooks/docker-registry \\");
+        println!("             -H 'Content-Type: application/json' \\");
+        println!(
+            "             -d '{{\"repository\":{{\"repo_name\":\"redis\"}},\"push_data\":{{\"tag\":\"7.5-alpine\"}}}}'"
+        );
+        println!("  approve  slipway review list && slipway review approve <REVIEW>");
+        println!("  watch    slipway rollout watch");
+        println!();
+    }
+    println!("Ctrl-C stops everything; the data stays.");
+}
