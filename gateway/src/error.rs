@@ -207,7 +207,10 @@ mod tests {
                 .retry_after(Duration::from_millis(millis));
             Fault::from(problem).retry_after()
         };
-        assert_eq!((wait(0), wait(1), wait(1_000), wait(1_001)), (Some(1), Some(1), Some(1), Some(2)));
+        assert_eq!(
+            (wait(0), wait(1), wait(1_000), wait(1_001)),
+            (Some(1), Some(1), Some(1), Some(2))
+        );
         let without = Problem::new(Code::Unavailable, reason::DATABASE_UNREACHABLE, "x");
         assert_eq!(Fault::from(without).retry_after(), Some(1));
         assert_eq!(Fault::from(Problem::invalid("a", "b")).retry_after(), None);

@@ -44,7 +44,10 @@ impl Links {
         let mut links = Vec::new();
         if page.skip > 0 {
             let before = page.skip.saturating_sub(page.size).max(0);
-            links.push(("prev", vec![("offset", before.to_string()), ("page_token", String::new())]));
+            links.push((
+                "prev",
+                vec![("offset", before.to_string()), ("page_token", String::new())],
+            ));
         }
         if !next_token.is_empty() && page.skip > 0 {
             let after = (page.skip + page.size).to_string();
@@ -128,7 +131,9 @@ mod tests {
     fn pages_by_offset_go_both_ways() {
         let page = Page { size: 2, skip: 2, ..Page::default() };
         let links = linked(Links::of(&page, "tok"));
-        assert!(links.contains("offset=0>; rel=\"prev\"") && links.contains("offset=4>; rel=\"next\""));
+        assert!(
+            links.contains("offset=0>; rel=\"prev\"") && links.contains("offset=4>; rel=\"next\"")
+        );
     }
 
     #[test]

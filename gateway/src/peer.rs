@@ -41,7 +41,10 @@ impl Peer {
             Problem::new(
                 Code::DeadlineExceeded,
                 reason::DEADLINE_EXCEEDED,
-                format!("the process `{}` did not answer in time; see whether it is done", self.name),
+                format!(
+                    "the process `{}` did not answer in time; see whether it is done",
+                    self.name
+                ),
             )
         } else {
             Problem::unavailable(

@@ -27,11 +27,11 @@ use proto::rollout::v1::device_link_client::DeviceLinkClient;
 use proto::rollout::v1::devices_client::DevicesClient;
 use proto::rollout::v1::policies_client::PoliciesClient;
 use proto::rollout::v1::rollouts_client::RolloutsClient;
-use runtime::{Code, Problem};
 use runtime::auth::{CALLER_AGENT, CALLER_IP, RELAY};
 use runtime::backoff::Backoff;
 use runtime::client::Identity;
 use runtime::secret::Secret;
+use runtime::{Code, Problem};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
@@ -152,7 +152,8 @@ impl Relay {
     /// Images and tags.
     #[must_use]
     pub fn images(&self) -> ImageRegistryClient<Line> {
-        ImageRegistryClient::new(self.line(&self.peers.registry)).max_decoding_message_size(ANSWER_BYTES)
+        ImageRegistryClient::new(self.line(&self.peers.registry))
+            .max_decoding_message_size(ANSWER_BYTES)
     }
 
     /// The gate.
@@ -164,7 +165,8 @@ impl Relay {
     /// Registries elsewhere.
     #[must_use]
     pub fn upstreams(&self) -> UpstreamsClient<Line> {
-        UpstreamsClient::new(self.line(&self.peers.registry)).max_decoding_message_size(ANSWER_BYTES)
+        UpstreamsClient::new(self.line(&self.peers.registry))
+            .max_decoding_message_size(ANSWER_BYTES)
     }
 
     /// Pushes.
@@ -188,7 +190,8 @@ impl Relay {
     /// Receivers.
     #[must_use]
     pub fn receivers(&self) -> ReceiversClient<Line> {
-        ReceiversClient::new(self.line(&self.peers.approval)).max_decoding_message_size(ANSWER_BYTES)
+        ReceiversClient::new(self.line(&self.peers.approval))
+            .max_decoding_message_size(ANSWER_BYTES)
     }
 
     /// Update policies.

@@ -39,12 +39,10 @@ impl FromRequestParts<App> for IdempotencyKey {
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Fault> {
         let Some(key) = parts.headers.get(HEADER) else { return Ok(Self(String::new())) };
         let credential = parts.headers.get(AUTHORIZATION);
-        request_id(&parts.method, parts.uri.path(), credential, key)
-            .map(Self)
-            .ok_or_else(|| {
-                let message = format!("is no key; send 1 to {MOST} visible characters");
-                Problem::invalid("Idempotency-Key", message).into()
-            })
+        request_id(&parts.method, parts.uri.path(), credential, key).map(Self).ok_or_else(|| {
+            let message = format!("is no key; send 1 to {MOST} visible characters");
+            Problem::invalid("Idempotency-Key", message).into()
+        })
     }
 }
 
@@ -94,7 +92,8 @@ mod tests {
         let first = id("/a", "x", "order-1").unwrap();
         assert_eq!(id("/a", "x", "order-1").unwrap(), first);
         assert_eq!(Uuid::try_parse(&first).unwrap().get_version_num(), 8);
-        for other in [id("/a", "x", "order-2"), id("/b", "x", "order-1"), id("/a", "y", "order-1")] {
+        for other in [id("/a", "x", "order-2"), id("/b", "x", "order-1"), id("/a", "y", "order-1")]
+        {
             assert_ne!(other.unwrap(), first);
         }
     }

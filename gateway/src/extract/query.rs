@@ -103,20 +103,23 @@ fn size(name: &str, asked: Option<i64>, (usual, most): (i32, i32)) -> Result<i32
     match asked {
         None => Ok(usual),
         Some(..1) => {
-            Err(Problem::invalid(name, "is not 1 or more; leave it out for the usual number").into())
+            Err(Problem::invalid(name, "is not 1 or more; leave it out for the usual number")
+                .into())
         }
         Some(asked) => Ok(i32::try_from(asked).map_or(most, |asked| asked.min(most))),
     }
 }
 
 fn skip(name: &str, asked: i64) -> Result<i32, Fault> {
-    i32::try_from(asked).ok().filter(|asked| (0..=page::MAX_SKIP).contains(asked)).ok_or_else(|| {
-        let message = format!(
-            "leaves out less than 0 or more than {} items; filter, or follow `page_token`",
-            page::MAX_SKIP
-        );
-        Problem::invalid(name, message).into()
-    })
+    i32::try_from(asked).ok().filter(|asked| (0..=page::MAX_SKIP).contains(asked)).ok_or_else(
+        || {
+            let message = format!(
+                "leaves out less than 0 or more than {} items; filter, or follow `page_token`",
+                page::MAX_SKIP
+            );
+            Problem::invalid(name, message).into()
+        },
+    )
 }
 
 #[cfg(test)]
@@ -146,9 +149,12 @@ mod tests {
 
     #[test]
     fn a_parameter_that_is_not_known_is_named() {
-        let told = refused("Failed to deserialize query string: unknown field `statsu`, expected one of `status`");
+        let told = refused(
+            "Failed to deserialize query string: unknown field `statsu`, expected one of `status`",
+        );
         assert_eq!(told.field_violations()[0].field, "statsu");
-        let told = refused("Failed to deserialize query string: limit: invalid digit found in string");
+        let told =
+            refused("Failed to deserialize query string: limit: invalid digit found in string");
         assert_eq!(told.field_violations()[0].field, "limit");
     }
 }

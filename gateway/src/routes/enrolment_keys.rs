@@ -131,9 +131,8 @@ async fn list_enrolment_keys(
     let page = Page::read((query.limit, None, query.page_token), (50, 500))?;
     let request =
         pb::ListEnrolmentKeysRequest { page_size: page.size, page_token: page.token.clone() };
-    let answer = read(relay.devices(), request, async |mut to, ask| {
-        to.list_enrolment_keys(ask).await
-    });
+    let answer =
+        read(relay.devices(), request, async |mut to, ask| to.list_enrolment_keys(ask).await);
     let answer = answer.await?;
     let (next, total) = (answer.next_page_token, answer.total_size);
     let body = EnrolmentKeys {

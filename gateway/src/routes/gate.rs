@@ -161,9 +161,8 @@ const MASK: [(&str, &str); 4] = [
     ),
 )]
 async fn get_gate(relay: Relay) -> Result<Tagged<Gate>, Fault> {
-    let gate = read(relay.gate(), pb::GetGateRequest {}, async |mut to, ask| {
-        to.get_gate(ask).await
-    });
+    let gate =
+        read(relay.gate(), pb::GetGateRequest {}, async |mut to, ask| to.get_gate(ask).await);
     let gate = gate.await?;
     Ok(Tagged::whole(gate.etag.clone(), Gate::from(gate)))
 }

@@ -109,10 +109,7 @@ async fn totals(relay: &Relay) -> Result<Totals, Fault> {
         images.list_images(registry::ListImagesRequest { page_size: 1, ..Default::default() }),
         devices.list_devices(rollout::ListDevicesRequest { page_size: 1, ..Default::default() }),
     )?;
-    Ok(Totals {
-        images: images.get_ref().total_size,
-        devices: devices.get_ref().total_size,
-    })
+    Ok(Totals { images: images.get_ref().total_size, devices: devices.get_ref().total_size })
 }
 
 /// The figures of this deployment and of the answering process.

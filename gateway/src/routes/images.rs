@@ -95,8 +95,16 @@ struct NewImage {
 
 impl Members for NewImage {
     const READ_ONLY: &'static [&'static str] = &[
-        "id", "repository", "approved_by", "approved_at", "created_at", "updated_at", "tag_count",
-        "etag", "verified", "warnings",
+        "id",
+        "repository",
+        "approved_by",
+        "approved_at",
+        "created_at",
+        "updated_at",
+        "tag_count",
+        "etag",
+        "verified",
+        "warnings",
     ];
 }
 

@@ -169,7 +169,14 @@ struct NewTag {
 
 impl Members for NewTag {
     const READ_ONLY: &'static [&'static str] = &[
-        "id", "image_id", "platforms", "created_at", "updated_at", "verified", "warnings", "etag",
+        "id",
+        "image_id",
+        "platforms",
+        "created_at",
+        "updated_at",
+        "verified",
+        "warnings",
+        "etag",
     ];
 }
 
@@ -203,7 +210,14 @@ struct ChangeTag {
 
 impl Members for ChangeTag {
     const READ_ONLY: &'static [&'static str] = &[
-        "id", "image_id", "tag", "platforms", "created_at", "updated_at", "verified", "warnings",
+        "id",
+        "image_id",
+        "tag",
+        "platforms",
+        "created_at",
+        "updated_at",
+        "verified",
+        "warnings",
         "etag",
     ];
 }

@@ -75,8 +75,20 @@ pub struct ChangeImage {
 
 impl Members for ChangeImage {
     const READ_ONLY: &'static [&'static str] = &[
-        "id", "image_name", "registry", "namespace", "repository", "approved_by", "approved_at",
-        "created_at", "updated_at", "tag_count", "tags", "next_page_token", "etag", "verified",
+        "id",
+        "image_name",
+        "registry",
+        "namespace",
+        "repository",
+        "approved_by",
+        "approved_at",
+        "created_at",
+        "updated_at",
+        "tag_count",
+        "tags",
+        "next_page_token",
+        "etag",
+        "verified",
         "warnings",
     ];
 }

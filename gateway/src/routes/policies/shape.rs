@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use proto::rollout::v1 as pb;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::rule::{BatchRule, DeviceSelector, Minutes, OnFailure, Quota, Retry, Strategy, Timers};
