@@ -203,6 +203,12 @@ impl Problem {
         self
     }
 
+    /// The same problem in other words: for who calls its fields by other names.
+    #[must_use]
+    pub fn retold(&self, message: String, violations: Vec<Violation>) -> Self {
+        Self(Box::new(Detail { message, violations, ..Detail::clone(&self.0) }))
+    }
+
     /// What kind of problem it is.
     #[must_use]
     pub fn code(&self) -> Code {
