@@ -164,7 +164,6 @@ impl Answer {
     /// # Panics
     ///
     /// When it has another one.
-    #[must_use]
     pub fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{self:?}");
         self
