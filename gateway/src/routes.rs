@@ -12,9 +12,13 @@ pub mod health;
 pub mod images;
 pub mod me;
 pub mod policies;
+pub mod pushes;
+pub mod receivers;
+pub mod reviews;
 pub mod tags;
 pub mod tokens;
 pub mod upstreams;
+pub mod webhooks;
 
 /// All of them.
 pub fn all() -> OpenApiRouter<App> {
@@ -22,6 +26,10 @@ pub fn all() -> OpenApiRouter<App> {
         images::routes(),
         tags::routes(),
         gate::routes(),
+        webhooks::routes(),
+        pushes::routes(),
+        receivers::routes(),
+        reviews::routes(),
         policies::routes(),
         enrolment_keys::routes(),
         upstreams::routes(),

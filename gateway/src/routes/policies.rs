@@ -1,5 +1,7 @@
 //! Update policies: which images go to which devices, in which steps.
 
+mod batch;
+mod quantity;
 mod rule;
 mod shape;
 

@@ -5,7 +5,9 @@ use proto::rollout::v1 as pb;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::rule::{BatchRule, DeviceSelector, Minutes, OnFailure, Quota, Retry, Strategy, Timers};
+use super::batch::BatchRule;
+use super::quantity::{Minutes, Quota};
+use super::rule::{DeviceSelector, OnFailure, Retry, Strategy, Timers};
 use crate::shape::{seconds, shown, text};
 
 /// A rule that turns a push into a rollout, with every rule as it is in force.
