@@ -6,7 +6,6 @@
 mod report;
 
 use axum::Json;
-use chrono::{DateTime, Utc};
 use proto::reason;
 use proto::rollout::v1 as pb;
 use runtime::{Code, Problem};

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use axum::Json;
 use proto::rollout::v1 as pb;
 use runtime::Problem;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;

@@ -171,10 +171,7 @@ struct RolloutDetail {
     params(("id" = String, Path, description = "The rollout's id, or its beginning.")),
     responses((status = 200, description = "The rollout.", body = RolloutDetail)),
 )]
-async fn get_rollout(
-    relay: Relay,
-    At(id): At<String>,
-) -> Result<Tagged<RolloutDetail>, Fault> {
+async fn get_rollout(relay: Relay, At(id): At<String>) -> Result<Tagged<RolloutDetail>, Fault> {
     let rollout = current(&relay, id).await?;
     let devices = pb::ListAssignmentsRequest {
         rollout_id: rollout.id.clone(),
@@ -212,10 +209,12 @@ async fn current(relay: &Relay, id: String) -> Result<pb::Rollout, Fault> {
     read(relay.rollouts(), request, async |mut to, ask| to.get_rollout(ask).await).await
 }
 
-async fn parts(relay: &Relay, request: pb::ListAssignmentsRequest) -> Result<RolloutDevices, Fault> {
-    let answer = read(relay.rollouts(), request, async |mut to, ask| {
-        to.list_assignments(ask).await
-    });
+async fn parts(
+    relay: &Relay,
+    request: pb::ListAssignmentsRequest,
+) -> Result<RolloutDevices, Fault> {
+    let answer =
+        read(relay.rollouts(), request, async |mut to, ask| to.list_assignments(ask).await);
     Ok(RolloutDevices::from(answer.await?))
 }
 
@@ -314,11 +313,12 @@ struct RolloutExplained {
     params(("id" = String, Path, description = "The rollout's id.")),
     responses((status = 200, description = "What it waits for.", body = RolloutExplained)),
 )]
-async fn explain_rollout(relay: Relay, At(id): At<String>) -> Result<Json<RolloutExplained>, Fault> {
+async fn explain_rollout(
+    relay: Relay,
+    At(id): At<String>,
+) -> Result<Json<RolloutExplained>, Fault> {
     let request = pb::ExplainRolloutRequest { id };
-    let answer = read(relay.rollouts(), request, async |mut to, ask| {
-        to.explain_rollout(ask).await
-    });
+    let answer = read(relay.rollouts(), request, async |mut to, ask| to.explain_rollout(ask).await);
     let answer = answer.await?;
     Ok(Json(RolloutExplained {
         rollout: whole("rollout", answer.rollout)?.into(),

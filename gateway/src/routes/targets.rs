@@ -23,9 +23,7 @@ use shape::{TargetSet, TemplateSet};
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(get_target, set_target))
-        .routes(routes!(set_template))
+    OpenApiRouter::new().routes(routes!(get_target, set_target)).routes(routes!(set_template))
 }
 
 /// All services of a device or a fleet; what is not named ends.
@@ -123,11 +121,8 @@ async fn set_target(
     if_match: IfMatch,
     Body(wanted): Body<WantedTarget>,
 ) -> Result<Tagged<TargetSet>, Fault> {
-    let request = pb::SetTargetRequest {
-        device_id: id,
-        services: wanted.into_pb()?,
-        etag: if_match.text(),
-    };
+    let request =
+        pb::SetTargetRequest { device_id: id, services: wanted.into_pb()?, etag: if_match.text() };
     let set = relay.targets().set_target(request).await?.into_inner();
     Ok(Tagged::new(set.etag.clone(), TargetSet::from(set)))
 }
@@ -176,12 +171,16 @@ mod tests {
         let body = r#"{"name": "cache", "image": "redis@sha256:aa", "digest": "sha256:bb"}"#;
         let fault = wanted(body).expect_err("refused");
         assert_eq!(fault.problem().field_violations()[0].field, "services[2].digest");
-        assert!(wanted(r#"{"name": "c", "image": "redis@sha256:aa", "digest": "sha256:aa"}"#).is_ok());
+        assert!(
+            wanted(r#"{"name": "c", "image": "redis@sha256:aa", "digest": "sha256:aa"}"#).is_ok()
+        );
     }
 
     #[test]
     fn a_configuration_that_is_not_there_is_plain() {
-        for body in [r#"{"name": "c", "image": "x:1"}"#, r#"{"name": "c", "image": "x:1", "config": null}"#] {
+        for body in
+            [r#"{"name": "c", "image": "x:1"}"#, r#"{"name": "c", "image": "x:1", "config": null}"#]
+        {
             assert_eq!(wanted(body).unwrap().config, "");
         }
     }

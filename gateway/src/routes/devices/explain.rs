@@ -66,7 +66,9 @@ fn wanted(target: &pb::TargetState) -> Check {
     match target.services.len() {
         0 => check("target", "waiting", "nothing is to run on it; set its target".to_owned()),
         1 => check("target", "pass", format!("1 service, generation {}", target.generation)),
-        many => check("target", "pass", format!("{many} services, generation {}", target.generation)),
+        many => {
+            check("target", "pass", format!("{many} services, generation {}", target.generation))
+        }
     }
 }
 

@@ -86,9 +86,7 @@ pub async fn create_rollout(
             Ok(Created::new(location, Rollout::from(rollout)).tagged(etag).into_response())
         }
         (State::Denied, _) => Err(refused(push)),
-        (State::Held | State::Waiting | State::Received | State::Unspecified, _) => {
-            waiting(push)
-        }
+        (State::Held | State::Waiting | State::Received | State::Unspecified, _) => waiting(push),
         (State::Done | State::Ignored, _) => Ok(Json(asked(push)?).into_response()),
     }
 }

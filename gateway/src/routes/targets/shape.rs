@@ -216,11 +216,9 @@ mod tests {
 
     #[test]
     fn a_configuration_is_shown_as_it_is_and_never_loses_the_rest() {
-        for (stored, shown) in [
-            ("{\"restart\":\"no\"}", "{\"restart\":\"no\"}"),
-            ("", "{}"),
-            ("{half", "\"{half\""),
-        ] {
+        for (stored, shown) in
+            [("{\"restart\":\"no\"}", "{\"restart\":\"no\"}"), ("", "{}"), ("{half", "\"{half\"")]
+        {
             assert_eq!(config(stored.to_owned()).get(), shown);
         }
     }
