@@ -1,17 +1,20 @@
-//! What a rollout that is asked for by hand may come to.
+//! Asking for a rollout by hand.
 
 use proto::approval::v1 as approval;
 use proto::approval::v1::push::{Outcome, State};
 use proto::reason;
+use proto::rollout::v1::rollout::State as RolloutState;
 use proto::types::v1::Reason;
 use runtime::{Code, Problem};
 use serde_json::{Value, json};
 
 use crate::client::Answer;
-use crate::samples::{ID, push};
+use crate::fleet_samples::rollout;
+use crate::samples::{ID, OTHER_ID, push};
 use crate::world::World;
 
 const SUBMIT: &str = "approval.v1.Pushes/SubmitPush";
+const GET: &str = "rollout.v1.Rollouts/GetRollout";
 
 /// A push that stands somewhere, with one reason.
 fn decided(state: State, outcome: Outcome, code: &str) -> approval::Push {
@@ -22,6 +25,47 @@ fn decided(state: State, outcome: Outcome, code: &str) -> approval::Push {
 async fn ask(world: &World, answer: approval::Push) -> Answer {
     world.approval.answer(SUBMIT, answer);
     world.post("/api/v1/rollouts").json(&json!({"image": "redis:7.5-alpine"})).send().await
+}
+
+#[tokio::test]
+async fn an_admitted_image_becomes_a_rollout() {
+    let world = World::start().await;
+    let mut push = decided(State::Done, Outcome::Rollout, reason::IMAGE_APPROVED);
+    push.rollout_id = ID.to_owned();
+    world.approval.answer(SUBMIT, push);
+    world.rollout.answer(GET, rollout(RolloutState::Running));
+    let body = json!({
+        "image": "redis:7.5-alpine", "policy_id": OTHER_ID, "device_selector": {"fleet": "north"}
+    });
+    let call = world.post("/api/v1/rollouts").json(&body).header("idempotency-key", ID);
+    let told = call.token("ghd_alice").send().await;
+    let shown = told.expect(201);
+    assert_eq!((&shown["id"], &shown["status"]), (&json!(ID), &json!("in_progress")));
+    assert_eq!(told.header("location"), format!("/api/v1/rollouts/{ID}"));
+    assert_eq!(told.header("etag"), "\"4\"");
+    let asked: approval::SubmitPushRequest = world.approval.asked(SUBMIT);
+    assert_eq!(
+        (asked.reference.as_str(), asked.policy_id.as_str()),
+        ("redis:7.5-alpine", OTHER_ID)
+    );
+    assert_eq!(asked.request_id, ID);
+    assert_eq!(asked.device_selector.unwrap().fleet, "north");
+    assert_eq!(world.approval.calls()[0].header("authorization"), "Bearer ghd_alice");
+}
+
+#[tokio::test]
+async fn a_held_one_is_202_and_leads_to_its_review() {
+    let world = World::start().await;
+    let mut push = decided(State::Held, Outcome::Unspecified, reason::IMAGE_NOT_APPROVED);
+    push.review_id = OTHER_ID.to_owned();
+    let told = ask(&world, push).await;
+    let body = told.expect(202);
+    assert_eq!((&body["state"], &body["review_id"]), (&json!("held"), &json!(OTHER_ID)));
+    assert_eq!(
+        (&body["push_id"], &body["message"]),
+        (&json!(ID), &json!("why IMAGE_NOT_APPROVED"))
+    );
+    assert_eq!(told.header("location"), format!("/api/v1/approval-requests/{OTHER_ID}"));
 }
 
 #[tokio::test]
