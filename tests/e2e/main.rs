@@ -5,6 +5,7 @@
 
 mod deploy;
 mod processes;
+mod shell_device;
 mod up;
 
 /// The program under test.
