@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod api_page;
 mod deploy;
 mod processes;
 mod shell_device;
