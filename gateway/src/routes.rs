@@ -5,17 +5,23 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::App;
 
 pub mod audit;
+pub mod device_state;
+pub mod devices;
 pub mod enrolment_keys;
 pub mod events;
+pub mod fleets;
 pub mod gate;
 pub mod health;
+pub mod history;
 pub mod images;
 pub mod me;
 pub mod policies;
 pub mod pushes;
 pub mod receivers;
 pub mod reviews;
+pub mod rollouts;
 pub mod tags;
+pub mod targets;
 pub mod tokens;
 pub mod upstreams;
 pub mod webhooks;
@@ -31,6 +37,11 @@ pub fn all() -> OpenApiRouter<App> {
         receivers::routes(),
         reviews::routes(),
         policies::routes(),
+        rollouts::routes(),
+        devices::routes(),
+        targets::routes(),
+        device_state::routes(),
+        fleets::routes(),
         enrolment_keys::routes(),
         upstreams::routes(),
         tokens::routes(),
