@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod deploy;
 mod processes;
+mod up;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");

@@ -10,7 +10,7 @@ use tonic::Status;
 
 use crate::world::{World, nobody};
 
-const IMAGE: &str = "registry.v1.ImageRegistry/GetImage";
+const GATE: &str = "registry.v1.Gate/GetGate";
 const TOKENS: &str = "access.v1.Tokens/ListTokens";
 
 #[tokio::test]
@@ -32,8 +32,8 @@ async fn every_code_has_its_status_in_both_shapes() {
         (Code::DeadlineExceeded, reason::DEADLINE_EXCEEDED, 504, "DEADLINE_EXCEEDED"),
     ] {
         let problem = Problem::new(code, reason, "what went wrong; what to do next");
-        world.registry.refuse(IMAGE, problem.clone());
-        let told = world.get("/api/v1/images/1").send().await;
+        world.registry.refuse(GATE, problem.clone());
+        let told = world.get("/api/v1/gate").send().await;
         let body = told.expect(status);
         assert_eq!(body["reason"], reason);
         assert_eq!(body["message"], "what went wrong; what to do next");
@@ -83,7 +83,7 @@ async fn a_process_that_is_away_is_named_and_worth_another_try() {
         peers.approval = away;
     })
     .await;
-    let told = world.get("/api/v1/images/1").send().await;
+    let told = world.get("/api/v1/gate").send().await;
     let body = told.expect(503);
     assert_eq!(
         (&body["reason"], told.header("retry-after")),
@@ -99,8 +99,8 @@ async fn a_process_that_is_away_is_named_and_worth_another_try() {
 async fn a_read_is_tried_again_and_a_change_is_not() {
     let world = World::start().await;
     let away = || Problem::unavailable(reason::DATABASE_UNREACHABLE, "the database is away");
-    world.registry.refuse(IMAGE, away());
-    world.get("/api/v1/images/1").send().await.expect(503);
+    world.registry.refuse(GATE, away());
+    world.get("/api/v1/gate").send().await.expect(503);
     assert_eq!(world.registry.calls().len(), 3);
     let delete = "registry.v1.ImageRegistry/DeleteImage";
     world.registry.refuse(delete, away());
@@ -112,11 +112,11 @@ async fn a_read_is_tried_again_and_a_change_is_not() {
 #[tokio::test]
 async fn what_the_transport_says_stays_inside() {
     let world = World::start().await;
-    world.registry.refuse_with(IMAGE, Status::unknown("h2 error: 10.0.0.3 reset"));
-    let told = world.get("/api/v1/images/1").send().await.expect(503);
+    world.registry.refuse_with(GATE, Status::unknown("h2 error: 10.0.0.3 reset"));
+    let told = world.get("/api/v1/gate").send().await.expect(503);
     assert!(!told.to_string().contains("10.0.0.3"), "{told}");
-    world.registry.refuse_with(IMAGE, Status::internal(""));
-    let told = world.get("/api/v1/images/1").send().await.expect(500);
+    world.registry.refuse_with(GATE, Status::internal(""));
+    let told = world.get("/api/v1/gate").send().await.expect(500);
     assert_ne!(told["message"], "");
 }
 
@@ -194,8 +194,8 @@ async fn a_process_that_is_too_slow_is_504() {
     let world = World::start().await;
     let problem = Problem::new(Code::DeadlineExceeded, reason::DEADLINE_EXCEEDED, "too slow")
         .retry_after(Duration::from_millis(1_500));
-    world.registry.refuse(IMAGE, problem);
-    let told = world.get("/api/v1/images/1").send().await;
+    world.registry.refuse(GATE, problem);
+    let told = world.get("/api/v1/gate").send().await;
     assert_eq!(told.expect(504)["reason"], "DEADLINE_EXCEEDED");
     assert_eq!(told.header("retry-after"), "2");
 }

@@ -1,12 +1,15 @@
 //! Images and tags, as document 1 prints them.
 
+use proto::access::v1::Principal;
 use proto::registry::v1 as pb;
 use serde_json::json;
 
-use crate::samples::{redis, tag};
+use crate::peer::Call;
+use crate::samples::{actor, redis, tag};
 use crate::world::World;
 
 const CREATE_TAG: &str = "registry.v1.ImageRegistry/CreateTag";
+const GET_IMAGE: &str = "registry.v1.ImageRegistry/GetImage";
 const UPDATE_IMAGE: &str = "registry.v1.ImageRegistry/UpdateImage";
 
 #[tokio::test]
@@ -92,21 +95,42 @@ async fn a_new_image_is_one_repository_however_it_is_written() {
     }
     let odd = json!({"image_name": "Red Is"});
     assert_eq!(
-        world.post("/api/v1/images").json(&odd).send().await.expect(400)["error"],
-        "Invalid argument"
+        world.post("/api/v1/images").json(&odd).send().await.expect(400)["reason"],
+        "INVALID_REFERENCE"
     );
+}
+
+/// Lets the caller hold these permissions.
+fn permit(world: &World, permissions: &[&str]) {
+    world.access.answer(
+        "access.v1.Tokens/WhoAmI",
+        Principal {
+            actor: actor(),
+            permissions: permissions.iter().map(|name| (*name).to_owned()).collect(),
+            ..Default::default()
+        },
+    );
+}
+
+fn called(world: &World) -> Vec<String> {
+    let name = |call: &Call| call.method.rsplit('/').next().unwrap_or_default().to_owned();
+    world.registry.calls().iter().map(name).collect()
+}
+
+fn pending() -> pb::Image {
+    pb::Image { approval_status: pb::ApprovalStatus::Pending.into(), ..redis() }
 }
 
 #[tokio::test]
 async fn a_change_names_only_what_it_has() {
     let world = World::start().await;
+    permit(&world, &["images.write"]);
+    world.registry.answer(GET_IMAGE, redis());
     world.registry.answer(UPDATE_IMAGE, redis());
     let body = json!({"description": "new", "category": null, "id": 1, "created_at": "x"});
     world.put("/api/v1/images/1").json(&body).send().await.expect(200);
     let asked: pb::UpdateImageRequest = world.registry.asked(UPDATE_IMAGE);
-    let mut paths = asked.update_mask.unwrap().paths;
-    paths.sort();
-    assert_eq!(paths, ["category", "description"]);
+    assert_eq!(asked.update_mask.unwrap().paths, ["description", "category"]);
     let image = asked.image.unwrap();
     assert_eq!((image.id, image.description.as_str(), image.category.as_str()), (1, "new", ""));
     let told = world.put("/api/v1/images/1").json(&json!({})).send().await.expect(400);
@@ -116,14 +140,30 @@ async fn a_change_names_only_what_it_has() {
 #[tokio::test]
 async fn an_approval_status_is_a_decision_of_its_own() {
     let world = World::start().await;
+    world.registry.answer(GET_IMAGE, pending());
     for (status, method) in [("approved", "ApproveImage"), ("rejected", "RejectImage")] {
-        let method = format!("registry.v1.ImageRegistry/{method}");
-        world.registry.answer(&method, redis());
-        world.registry.answer("registry.v1.ImageRegistry/GetImage", redis());
-        let body = json!({"approval_status": status});
+        world.registry.answer(&format!("registry.v1.ImageRegistry/{method}"), redis());
+        permit(&world, &["images.approve"]);
+        let body = json!({"approval_status": status, "reason": "as I say"});
         world.put("/api/v1/images/1").json(&body).send().await.expect(200);
-        assert!(world.registry.calls().iter().any(|call| call.method == method), "{status}");
+        assert!(called(&world).contains(&method.to_owned()), "{status}");
+        permit(&world, &["images.write"]);
+        let told = world.put("/api/v1/images/1").json(&body).send().await.expect(403);
+        assert_eq!(told["details"], json!({"permission": "images.approve"}));
     }
+    let asked: pb::RejectImageRequest =
+        world.registry.asked("registry.v1.ImageRegistry/RejectImage");
+    assert_eq!((asked.id, asked.reason.as_str(), asked.etag.as_str()), (1, "as I say", "7"));
+}
+
+#[tokio::test]
+async fn a_change_of_two_kinds_is_done_whole_or_not_at_all() {
+    let world = World::start().await;
+    world.registry.answer(GET_IMAGE, pending());
+    permit(&world, &["images.write"]);
+    let body = json!({"description": "new", "approval_status": "approved"});
+    world.put("/api/v1/images/1").json(&body).send().await.expect(403);
+    assert_eq!(called(&world), ["GetImage"]);
 }
 
 #[tokio::test]

@@ -8,6 +8,8 @@ mod peer;
 mod samples;
 mod world;
 
+mod device_state;
+mod devices;
 mod errors;
 mod etags;
 mod events;
@@ -21,4 +23,5 @@ mod pushes;
 mod receivers;
 mod relaying;
 mod reviews;
+mod rollouts;
 mod webhooks;

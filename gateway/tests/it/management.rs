@@ -103,7 +103,7 @@ async fn the_audit_log_has_the_documents_shape() {
                     ..Event::default()
                 }),
                 source: "access".to_owned(),
-                hash: vec![0xab, 0xcd].into(),
+                hash: vec![0xab, 0xcd],
                 ip: "192.0.2.7".to_owned(),
                 user_agent: "curl/8.5.0".to_owned(),
             }],

@@ -95,9 +95,9 @@ async fn what_a_receiver_was_sent_is_shown_as_it_was_kept() {
                 peer_ip: "192.0.2.7".to_owned(),
                 headers: vec![pb::Header {
                     name: "authorization".to_owned(),
-                    value: b"***".to_vec().into(),
+                    value: b"***".to_vec(),
                 }],
-                body: b"{\"a\":1}".to_vec().into(),
+                body: b"{\"a\":1}".to_vec(),
                 decision: pb::Decision::Hold.into(),
                 push_ids: vec![ID.to_owned()],
                 note: String::new(),
