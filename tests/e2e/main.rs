@@ -6,6 +6,7 @@
 mod deploy;
 mod processes;
 mod up;
+mod whole_way;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
