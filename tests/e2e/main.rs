@@ -8,6 +8,7 @@ mod deploy;
 mod processes;
 mod shell_device;
 mod up;
+mod whole_way;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");

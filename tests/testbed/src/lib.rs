@@ -17,6 +17,7 @@ mod fleet;
 mod patience;
 mod processes;
 mod slipway;
+pub mod steps;
 mod tokens;
 
 pub use api::{Answer, Api};
