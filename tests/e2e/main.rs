@@ -3,7 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod examples;
 mod processes;
+mod scene;
 mod up;
 
 /// The program under test.

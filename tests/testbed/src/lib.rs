@@ -17,6 +17,7 @@ mod fleet;
 mod patience;
 mod processes;
 mod slipway;
+mod sse;
 mod tokens;
 
 pub use api::{Answer, Api};
@@ -25,7 +26,8 @@ pub use fleet::Fleet;
 pub use loopback::{Fault, LoopbackRegistry, digest_of};
 pub use patience::{PATIENCE, eventually};
 pub use processes::{Process, Processes};
-pub use slipway::Slipway;
+pub use slipway::{Settings, Slipway};
+pub use sse::{EventStream, StreamEvent};
 pub use tokens::Tokens;
 
 /// The processes that keep data, by name.
