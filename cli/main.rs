@@ -15,6 +15,7 @@ mod check;
 mod context;
 mod migrate;
 mod psql;
+mod secrets;
 mod serve;
 mod simulate;
 mod up;

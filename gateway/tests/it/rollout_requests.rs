@@ -44,7 +44,10 @@ async fn an_admitted_image_becomes_a_rollout() {
     assert_eq!(told.header("location"), format!("/api/v1/rollouts/{ID}"));
     assert_eq!(told.header("etag"), "\"4\"");
     let asked: approval::SubmitPushRequest = world.approval.asked(SUBMIT);
-    assert_eq!((asked.reference.as_str(), asked.policy_id.as_str()), ("redis:7.5-alpine", OTHER_ID));
+    assert_eq!(
+        (asked.reference.as_str(), asked.policy_id.as_str()),
+        ("redis:7.5-alpine", OTHER_ID)
+    );
     assert_eq!(asked.request_id, ID);
     assert_eq!(asked.device_selector.unwrap().fleet, "north");
     assert_eq!(world.approval.calls()[0].header("authorization"), "Bearer ghd_alice");
@@ -58,7 +61,10 @@ async fn a_held_one_is_202_and_leads_to_its_review() {
     let told = ask(&world, push).await;
     let body = told.expect(202);
     assert_eq!((&body["state"], &body["review_id"]), (&json!("held"), &json!(OTHER_ID)));
-    assert_eq!((&body["push_id"], &body["message"]), (&json!(ID), &json!("why IMAGE_NOT_APPROVED")));
+    assert_eq!(
+        (&body["push_id"], &body["message"]),
+        (&json!(ID), &json!("why IMAGE_NOT_APPROVED"))
+    );
     assert_eq!(told.header("location"), format!("/api/v1/approval-requests/{OTHER_ID}"));
 }
 

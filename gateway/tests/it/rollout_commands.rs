@@ -25,7 +25,13 @@ async fn every_plain_command_carries_reason_key_and_etag_and_tells_where_the_rol
         ("start", "StartRollout", State::Running, "in_progress", "Rollout started"),
         ("pause", "PauseRollout", State::Paused, "paused", "Rollout paused"),
         ("resume", "ResumeRollout", State::Running, "in_progress", "Rollout resumed"),
-        ("rollback", "RollBackRollout", State::RollingBack, "in_progress", "Rollout is rolling back"),
+        (
+            "rollback",
+            "RollBackRollout",
+            State::RollingBack,
+            "in_progress",
+            "Rollout is rolling back",
+        ),
         ("retry", "RetryFailed", State::Running, "in_progress", "Failed devices are tried again"),
     ] {
         world.rollout.answer(&method(rpc), rollout(state));
@@ -34,7 +40,10 @@ async fn every_plain_command_carries_reason_key_and_etag_and_tells_where_the_rol
         let told = call.send().await;
         let body = told.expect(200);
         assert_eq!((&body["message"], &body["rollout_id"]), (&json!(message), &json!(ID)));
-        assert_eq!((&body["status"], &body["reason"]), (&json!(status), &json!("line 3 is in use")));
+        assert_eq!(
+            (&body["status"], &body["reason"]),
+            (&json!(status), &json!("line 3 is in use"))
+        );
         assert_eq!(told.header("etag"), "\"4\"");
         let asked: pb::RolloutCommand = world.rollout.asked(&method(rpc));
         assert_eq!((asked.id.as_str(), asked.reason.as_str()), (ID, "line 3 is in use"));
@@ -49,7 +58,10 @@ async fn a_command_needs_no_body() {
     let told = world.post(&path("pause")).send().await.expect(200);
     assert_eq!(told["reason"], Value::Null);
     let asked: pb::RolloutCommand = world.rollout.asked(&method("PauseRollout"));
-    assert_eq!((asked.reason.as_str(), asked.request_id.as_str(), asked.etag.as_str()), ("", "", ""));
+    assert_eq!(
+        (asked.reason.as_str(), asked.request_id.as_str(), asked.etag.as_str()),
+        ("", "", "")
+    );
     let told = world.post(&path("pause")).json(&json!({"raeson": "x"})).send().await.expect(400);
     assert_eq!(told["violations"][0]["field"], "raeson");
 }

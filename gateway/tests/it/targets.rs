@@ -91,7 +91,8 @@ async fn a_wrong_configuration_is_named_by_its_place() {
     let world = World::start().await;
     let problem = Problem::invalid("services[0].config.privileged", "is not taken");
     world.approval.refuse(SET, problem);
-    let body = json!({"services": [{"name": "c", "image": "redis:7", "config": {"privileged": true}}]});
+    let body =
+        json!({"services": [{"name": "c", "image": "redis:7", "config": {"privileged": true}}]});
     let told = world.put(&path()).json(&body).send().await.expect(400);
     assert_eq!(told["violations"][0]["field"], "services[0].config.privileged");
     let body = json!({"services": [{"name": "c", "image": "redis:7", "imgae": "x"}]});
