@@ -8,6 +8,7 @@ mod examples;
 mod processes;
 mod scene;
 mod up;
+mod whole_way;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");

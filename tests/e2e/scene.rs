@@ -1,29 +1,12 @@
-//! What documents take for granted when they show a request: a receiver, a policy, a device.
+//! What documents take for granted when they show a request: a policy, a device; and their webhook.
 
 use serde_json::{Value, json};
+use testbed::steps::{WEBHOOK, add_policy, add_receiver};
 use testbed::{Answer, Api, Slipway};
 
-/// Where documents let registries send their webhooks.
-pub const WEBHOOK: &str = "/api/v1/webhooks/docker-registry";
-
-/// Makes the receiver of [`WEBHOOK`] as `slipway up` makes it.
-pub async fn default_receiver(api: &Api) {
-    let receiver = json!({
-        "name": "default", "vendor": "generic", "allow_unauthenticated": true,
-        "registries": ["docker.io", "ghcr.io"], "repositories": ["**"],
-        "payload_trust": true, "is_default": true
-    });
-    api.post("/api/v1/receivers", &receiver).await.expect(201);
-}
-
-/// Makes a policy that takes the whole fleet at once.
+/// Makes a policy that takes the whole fleet at once, and returns its id.
 pub async fn policy(api: &Api, pattern: &str) -> String {
-    policy_with(api, json!({"image_pattern": pattern, "update_strategy": "auto"})).await
-}
-
-/// Makes a policy and returns its id.
-pub async fn policy_with(api: &Api, rule: Value) -> String {
-    api.post("/api/v1/policies", &rule).await.expect(201).text_at("/id").to_owned()
+    add_policy(api, &json!({"image_pattern": pattern, "update_strategy": "auto"})).await
 }
 
 /// Adds a device that is to run these images, one service for each, and has not called yet. Returns
@@ -41,7 +24,7 @@ pub async fn device(api: &Api, images: &[&str]) -> String {
 /// A Slipway with the default receiver, a policy for redis and a device that runs it.
 pub async fn with_redis() -> Slipway {
     let slipway = Slipway::start().await;
-    default_receiver(&slipway.api).await;
+    add_receiver(&slipway.api).await;
     policy(&slipway.api, "redis:*").await;
     device(&slipway.api, &["redis:7-alpine"]).await;
     slipway

@@ -2,8 +2,10 @@
 
 use serde_json::json;
 
+use testbed::steps::add_receiver;
+
 use super::{has_shape, slipway};
-use crate::scene::{default_receiver, device, push};
+use crate::scene::{device, push};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn image_update_policy() {
@@ -32,7 +34,7 @@ async fn image_update_policy() {
 async fn its_rollout_goes_three_devices_at_a_time() {
     let slipway = slipway().await;
     let api = &slipway.api;
-    default_receiver(api).await;
+    add_receiver(api).await;
     let rule = json!({
         "image_pattern": "redis:*", "update_strategy": "staged", "batch_size": 3,
         "batch_delay_minutes": 5, "enabled": true

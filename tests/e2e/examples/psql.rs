@@ -6,9 +6,11 @@ use sqlx::Row as _;
 use testbed::Slipway;
 use tokio::process::Command;
 
+use testbed::steps::add_receiver;
+
 use super::slipway;
 use crate::PROGRAM;
-use crate::scene::{default_receiver, device, policy, push};
+use crate::scene::{device, policy, push};
 
 /// What a statement prints; an error where it fails.
 async fn psql(slipway: &Slipway, statement: &str) -> Result<String, String> {
@@ -32,7 +34,7 @@ fn column<'a>(printed: &'a str, name: &str) -> &'a str {
 #[tokio::test(flavor = "multi_thread")]
 async fn check_approval_request() {
     let slipway = slipway().await;
-    default_receiver(&slipway.api).await;
+    add_receiver(&slipway.api).await;
     push(&slipway.api, "memcached", "latest").await.expect(403);
     let printed = "SELECT * FROM image_approval_requests WHERE image_name='memcached';";
     let row = psql(&slipway, printed).await.unwrap();
@@ -87,7 +89,12 @@ async fn the_session_only_reads() {
     let slipway = slipway().await;
     let insert = "INSERT INTO image_update_policies (image_pattern, update_strategy, batch_size, \
         batch_delay_minutes, enabled) VALUES ('redis:*', 'staged', 3, 5, true);";
-    let error = psql(&slipway, insert).await.unwrap_err();
+    psql(&slipway, insert).await.unwrap_err();
+    let count = psql(&slipway, "SELECT COUNT(*) FROM image_update_policies").await.unwrap();
+    assert_eq!(column(&count, "count"), "0");
+    let error = psql(&slipway, "DELETE FROM images").await.unwrap_err();
+    assert!(error.contains("permission denied"), "{error}");
+    let error = psql(&slipway, "CREATE TEMPORARY TABLE t (n int)").await.unwrap_err();
     assert!(error.contains("read-only"), "{error}");
 }
 

@@ -3,28 +3,32 @@
 use serde_json::{Value, json};
 use testbed::{Api, Slipway};
 
+use testbed::steps::{Rollout, WEBHOOK, add_receiver};
+
 use super::has_shape;
-use crate::scene::{WEBHOOK, default_receiver, device, policy, rollouts};
+use crate::scene::{device, policy, rollouts};
 
 /// What the printed tests assume: redis is approved, policies, and devices that run both images.
 async fn stage() -> Slipway {
     let slipway = super::slipway().await;
     let api = &slipway.api;
-    default_receiver(api).await;
+    add_receiver(api).await;
     policy(api, "redis:*").await;
     policy(api, "iotistic/*:*").await;
     device(api, &["redis:7-alpine", "iotistic/agent:v2.0.0"]).await;
     slipway
 }
 
-/// Sends the printed webhook; returns the rollout's id.
+/// Sends the printed webhook; returns the id of the rollout that goes on.
 async fn redis_rollout(api: &Api) -> String {
     let body = json!({
         "repository": {"repo_name": "redis"}, "push_data": {"tag": "7.5-alpine"}
     });
     let answer = api.post(WEBHOOK, &body).await.expect(200);
     assert_eq!(answer.text_at("/message"), "Rollout created");
-    answer.text_at("/events/0/rollout_id").to_owned()
+    let rollout = Rollout::of(api, answer);
+    rollout.wait_for("running").await;
+    rollout.id
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -134,7 +138,7 @@ async fn pause_resume_and_cancel_a_rollout() {
     for command in ["pause", "resume", "cancel"] {
         let path = format!("/api/v1/rollouts/{id}/{command}");
         let refused = slipway.api.post(&path, &json!({})).await.expect(409);
-        assert_eq!(refused.body["details"]["state"], "CANCELLED", "{command}: {refused:?}");
+        assert_eq!(refused.body["details"]["state"], "cancelled", "{command}: {refused:?}");
     }
 }
 

@@ -3,15 +3,17 @@
 use serde_json::{Value, json};
 use testbed::{Answer, Api, Fleet, Slipway, eventually};
 
+use testbed::steps::{WEBHOOK, add_receiver};
+
 use super::has_shape;
-use crate::scene::{WEBHOOK, default_receiver, docker_hub, policy, rollouts};
+use crate::scene::{docker_hub, policy, rollouts};
 
 const ACTION: &str = "Admin must approve this image before deployment";
 
 /// What the workflows assume: the webhook's receiver, policies, and devices that run both images.
 async fn stage() -> (Slipway, Fleet) {
     let slipway = super::slipway().await;
-    default_receiver(&slipway.api).await;
+    add_receiver(&slipway.api).await;
     policy(&slipway.api, "iotistic/*:*").await;
     policy(&slipway.api, "redis:*").await;
     let images = [("agent", "iotistic/agent:v2.0.0"), ("cache", "redis:7-alpine")];
@@ -111,7 +113,7 @@ async fn workflow_3_a_new_tag_of_an_approved_image() {
 async fn workflow_4_an_unapproved_image() {
     let slipway = super::slipway().await;
     let api = &slipway.api;
-    default_receiver(api).await;
+    add_receiver(api).await;
     let refused = webhook(api, "portainer/portainer-ce", "latest").await;
     is_refused(refused, &not_approved("portainer/portainer-ce"));
     let waiting = api.get("/api/v1/approval-requests?status=pending").await.expect(200);
@@ -137,7 +139,7 @@ async fn workflow_4_an_unapproved_image() {
 async fn workflow_5_a_deprecated_tag() {
     let slipway = super::slipway().await;
     let api = &slipway.api;
-    default_receiver(api).await;
+    add_receiver(api).await;
     for tag in ["7.5-alpine", "7.6-alpine", "6.2-alpine", "6-alpine"] {
         api.post("/api/v1/images/1/tags", &json!({"tag": tag})).await.expect(201);
     }
@@ -189,7 +191,7 @@ async fn the_workflows_one_after_the_other_meet_the_ids_they_print() {
 async fn a_refused_webhook_is_mended_as_the_document_says() {
     let slipway = super::slipway().await;
     let api = &slipway.api;
-    default_receiver(api).await;
+    add_receiver(api).await;
     is_refused(webhook(api, "xyz", "latest").await, &not_approved("xyz"));
     let found = api.get("/api/v1/images?search=xyz").await.expect(200);
     assert_eq!(found.body["total"], 0);

@@ -18,6 +18,7 @@ mod patience;
 mod processes;
 mod slipway;
 mod sse;
+pub mod steps;
 mod tokens;
 
 pub use api::{Answer, Api};

@@ -11,6 +11,7 @@ use runtime::{Clock, Lifecycle, database};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
+use crate::processes::check;
 use crate::{Api, Database, Fleet, Tokens};
 
 /// A running Slipway; it ends with this value.
@@ -141,6 +142,11 @@ impl Slipway {
     ) -> Fleet {
         let profile: Profile = profile.parse().unwrap();
         Fleet::start(&self.api, &self.link, name, devices, images, profile).await
+    }
+
+    /// Runs `slipway check` of this program until it finds nothing wrong.
+    pub async fn check(&self, program: &str) {
+        check(program.as_ref(), &self.database, None).await;
     }
 }
 
