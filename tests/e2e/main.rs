@@ -5,7 +5,9 @@
 
 mod api_page;
 mod deploy;
+mod examples;
 mod processes;
+mod scene;
 mod shell_device;
 mod up;
 mod whole_way;
