@@ -11,6 +11,7 @@ use std::process::ExitCode;
 
 use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
+mod check;
 mod context;
 mod migrate;
 mod psql;
@@ -41,6 +42,8 @@ enum Commands {
     Migrate(migrate::Args),
     /// Look at the database, read-only
     Psql(psql::Args),
+    /// Look whether what must always hold does hold
+    Check(check::Args),
     /// Run devices that are not there
     Simulate(simulate::Args),
     /// Keep Postgres only as long as standard input is open
@@ -73,6 +76,7 @@ async fn run(command: Commands) -> ExitCode {
         Commands::Serve(service) => serve::run(service).await,
         Commands::Migrate(args) => told(migrate::run(&args).await),
         Commands::Psql(args) => psql::run(&args).await,
+        Commands::Check(args) => check::run(&args).await.unwrap_or_else(failed),
         Commands::Simulate(args) => told(simulate::run(args).await),
         Commands::Guard(args) => up::guard::run(&args).await,
     }
@@ -91,11 +95,13 @@ fn command() -> Command {
 fn told(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
+        Err(error) => failed(error),
     }
+}
+
+fn failed(error: anyhow::Error) -> ExitCode {
+    eprintln!("error: {error:#}");
+    ExitCode::FAILURE
 }
 
 /// As many as there are cores, but few: most processes wait most of the time.

@@ -89,7 +89,8 @@ fn role_password(roles_dir: &Path, name: &str, role: &str, owner_url: &Secret) -
     Ok(password)
 }
 
-fn password_of(url: &str) -> Option<Secret> {
+/// The password in a connection URL.
+pub fn password_of(url: &str) -> Option<Secret> {
     let (_, rest) = url.split_once("://")?;
     let (userinfo, _) = rest.split_once('@')?;
     userinfo.split_once(':').map(|(_, password)| Secret::new(password))

@@ -5,3 +5,4 @@ grant select, insert, update, delete on all tables in schema approval to slipway
 grant usage, select on all sequences in schema approval to slipway_approval;
 revoke insert, update, delete on approval._migrations from slipway_approval;
 grant select on all tables in schema approval to slipway_reader;
+revoke all on approval.receiver_secrets from slipway_reader;

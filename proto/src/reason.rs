@@ -123,6 +123,8 @@ pub const BAD_SIGNATURE: &str = "BAD_SIGNATURE";
 pub const TOO_MANY_DELIVERIES: &str = "TOO_MANY_DELIVERIES";
 /// The same delivery id came with other events.
 pub const DELIVERY_ID_REUSED: &str = "DELIVERY_ID_REUSED";
+/// The same delivery is being stored; it is worth trying again.
+pub const DELIVERY_BUSY: &str = "DELIVERY_BUSY";
 /// The receiver may not speak for this registry or repository.
 pub const SOURCE_NOT_AUTHORISED: &str = "SOURCE_NOT_AUTHORISED";
 /// The event is not about a container image.
@@ -143,6 +145,8 @@ pub const PAYLOAD_TRUSTED: &str = "PAYLOAD_TRUSTED";
 pub const DIGEST_RESOLVED: &str = "DIGEST_RESOLVED";
 /// The registry says another digest than the event; the registry's counts.
 pub const STALE_EVENT: &str = "STALE_EVENT";
+/// The event is older than the oldest that is still decided.
+pub const EVENT_TOO_OLD: &str = "EVENT_TOO_OLD";
 
 // === Reviews ===
 
@@ -154,6 +158,12 @@ pub const REVIEW_DECIDED: &str = "REVIEW_DECIDED";
 pub const SELF_REVIEW: &str = "SELF_REVIEW";
 /// The digest or evidence voted on is not the review's.
 pub const EVIDENCE_CHANGED: &str = "EVIDENCE_CHANGED";
+/// A person said yes.
+pub const REVIEW_APPROVED: &str = "REVIEW_APPROVED";
+/// A person said no.
+pub const REVIEW_REJECTED: &str = "REVIEW_REJECTED";
+/// Nobody decided in time.
+pub const REVIEW_EXPIRED: &str = "REVIEW_EXPIRED";
 
 // === Policies and rollouts ===
 
@@ -284,6 +294,8 @@ pub const VETO: &str = "VETO";
 pub const BAD_CONFIG: &str = "BAD_CONFIG";
 /// The device restarted too often during the update.
 pub const BOOT_LOOP: &str = "BOOT_LOOP";
+/// The device went back, and what ran before does not work either.
+pub const REVERT_FAILED: &str = "REVERT_FAILED";
 /// The container engine does not answer.
 pub const ENGINE_HUNG: &str = "ENGINE_HUNG";
 

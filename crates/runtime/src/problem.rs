@@ -128,12 +128,17 @@ struct Detail {
 }
 
 impl Problem {
-    /// Tells a problem with a constant of [`proto::reason`] and a sentence.
+    /// Tells a problem with a constant of [`proto::reason`], or one that another process gave, and a
+    /// sentence.
     #[must_use]
-    pub fn new(code: Code, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(
+        code: Code,
+        reason: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Self {
         Self(Box::new(Detail {
             code,
-            reason: Cow::Borrowed(reason),
+            reason: reason.into(),
             message: message.into(),
             violations: Vec::new(),
             metadata: BTreeMap::new(),

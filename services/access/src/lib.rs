@@ -69,6 +69,7 @@ pub use bootstrap::{Bootstrap, bootstrap_admin_token};
 pub use error::Error;
 pub use role::Role;
 pub use token::{PREFIX as TOKEN_PREFIX, TokenId};
+pub use verify::verify_chain;
 
 use runtime::migrate::Schema;
 

@@ -11,6 +11,17 @@ use crate::{Error, store};
 /// How many entries are held at once.
 const CHUNK: i64 = 1_000;
 
+/// Recomputes the whole chain; says where it first does not hold, or nothing when it does. Reading is
+/// enough for it.
+///
+/// # Errors
+///
+/// When the database does not answer.
+pub async fn verify_chain(pool: &PgPool) -> Result<Option<String>, Error> {
+    let mut verifier = Verifier::after(Head::GENESIS);
+    Ok(follow(pool, &mut verifier).await?.err().map(|broken| broken.problem))
+}
+
 /// Checks the chain from a sequence on; 0 = from the first.
 pub(crate) async fn verify(pool: &PgPool, from: i64) -> Result<pb::VerifyChainResponse, Error> {
     if from < 0 {

@@ -40,7 +40,7 @@ pub(super) async fn approve(
         etag: request.etag,
     };
     let image = decide(app, caller, asked).await?;
-    runtime::crash::point("image approved");
+    runtime::crash::point("image_approved");
     Ok(image)
 }
 
