@@ -7,6 +7,7 @@
 mod bar;
 mod hints;
 mod lines;
+mod stage;
 mod tree;
 
 use std::time::Duration;
@@ -23,6 +24,7 @@ use crate::session::Session;
 
 use hints::Hints;
 use lines::Lines;
+pub use stage::Stage;
 use tree::Tree;
 
 /// How often it is read afresh when nothing hints at a change.
@@ -158,8 +160,8 @@ async fn read(session: &Session, id: &str) -> Result<Picture> {
 }
 
 async fn picture(session: &Session, answer: &Answer) -> Result<Picture> {
-    let document = answer.document().get("rollout").cloned().unwrap_or_default();
-    let rollout: Rollout = crate::client::read(&document)?;
+    let document = answer.document().get("rollout").unwrap_or(answer.document()).clone();
+    let rollout = Rollout::of(&document)?;
     let failing = match rollout.tally.failures() {
         0 => Vec::new(),
         _ => failing(session, &rollout.id).await?,
@@ -167,7 +169,8 @@ async fn picture(session: &Session, answer: &Answer) -> Result<Picture> {
     Ok(Picture { rollout, failing, document, now: session.now(answer.time()) })
 }
 
-async fn failing(session: &Session, id: &str) -> Result<Vec<Part>> {
+/// The failing devices of a rollout, the first of them.
+pub async fn failing(session: &Session, id: &str) -> Result<Vec<Part>> {
     let request = Request::get(["rollouts", id, "devices"]).query("status", "failed");
     session.api.list(request, "devices", FAILING).await?.read_items()
 }

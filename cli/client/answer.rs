@@ -1,5 +1,7 @@
 //! What the API answers.
 
+use std::time::Duration;
+
 use chrono::{DateTime, Utc};
 use reqwest::header::{self, HeaderMap};
 use reqwest::{StatusCode, Url};
@@ -64,6 +66,13 @@ impl Answer {
     /// The id that finds the request in the logs.
     pub fn request_id(&self) -> Option<String> {
         self.header(&REQUEST_ID)
+    }
+
+    /// How long a server that is asked too much wants to be left alone.
+    pub fn retry_after(&self) -> Option<Duration> {
+        let is_busy = self.status == StatusCode::TOO_MANY_REQUESTS;
+        let seconds: u64 = self.header(&header::RETRY_AFTER).filter(|_| is_busy)?.parse().ok()?;
+        Some(Duration::from_secs(seconds.clamp(1, 60)))
     }
 
     /// A header's value.

@@ -35,6 +35,11 @@ impl Request {
         Self::new(Method::PUT, path)
     }
 
+    /// Changes some members.
+    pub fn patch<S: Into<String>>(path: impl IntoIterator<Item = S>) -> Self {
+        Self::new(Method::PATCH, path)
+    }
+
     /// Removes.
     pub fn delete<S: Into<String>>(path: impl IntoIterator<Item = S>) -> Self {
         Self::new(Method::DELETE, path)

@@ -2,8 +2,11 @@
 
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::Check;
+use crate::client::read;
+use crate::failure::Result;
 use crate::images::familiar;
 use crate::output::words::{self, Word};
 
@@ -126,6 +129,16 @@ pub struct Explained {
 }
 
 impl Rollout {
+    /// Reads a rollout's page: the rollout stands in a member of its own.
+    pub fn of(document: &Value) -> Result<Self> {
+        read(document.get("rollout").unwrap_or(document))
+    }
+
+    /// What comes next, or how it ended, in a sentence.
+    pub fn outlook(&self) -> &str {
+        if self.next.is_empty() { &self.state_detail } else { &self.next }
+    }
+
     /// The image with its tag, as people write it.
     pub fn image(&self) -> String {
         match self.tag.as_str() {
@@ -186,6 +199,16 @@ impl Tally {
 }
 
 impl Part {
+    /// Where it stands, in a word.
+    pub fn word(&self) -> Word {
+        words::assignment(&self.status)
+    }
+
+    /// Its name; its id where it has none.
+    pub fn name(&self) -> &str {
+        if self.device_name.is_empty() { &self.device_id } else { &self.device_name }
+    }
+
     /// Whether it failed, or is to be tried again after it failed.
     pub fn is_failing(&self) -> bool {
         let failed = ["failed", "timed_out", "rejected", "revert_failed"];

@@ -64,7 +64,8 @@ impl Styles {
         self.paint(token, self.glyph(token))
     }
 
-    fn glyph(self, token: Token) -> &'static str {
+    /// The sign of the token, without its colour.
+    pub fn glyph(self, token: Token) -> &'static str {
         let (unicode, ascii) = match token {
             Token::Wait => ("○", "o"),
             Token::Move => ("◐", "~"),
