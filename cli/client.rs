@@ -93,7 +93,7 @@ impl Client {
                     .hint("ask for less with --limit"));
             }
         }
-        Ok(Answer::new(status, headers, body))
+        Ok(Answer::new(status, headers, &body))
     }
 
     /// Gets a list up to `limit` items, page after page.
@@ -129,7 +129,7 @@ impl Client {
         }
         let (status, headers) = (response.status(), response.headers().clone());
         let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        Err(refusal::failure(&Answer::new(status, headers, body.to_vec()), &self.target))
+        Err(refusal::failure(&Answer::new(status, headers, &body), &self.target))
     }
 
     async fn send(&self, request: Request, patience: Option<Duration>) -> Result<reqwest::Response> {

@@ -17,6 +17,8 @@ mod receiver;
 mod registry;
 mod review;
 mod rollout;
+mod selector;
+mod services;
 mod status;
 mod tag;
 mod token;

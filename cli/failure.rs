@@ -155,6 +155,11 @@ impl Failure {
         &self.0.what
     }
 
+    /// What to do next.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
     /// The constant that programs know it by.
     pub fn reason_code(&self) -> Option<&str> {
         self.0.reason.as_deref()

@@ -49,7 +49,7 @@ pub struct Picture {
 
 /// Where pictures go.
 enum Screen {
-    Tree(Tree),
+    Tree(Box<Tree>),
     Lines(Lines),
     Json(Option<Value>),
 }
@@ -222,7 +222,7 @@ impl Screen {
     fn choose(session: &Session) -> Self {
         match (session.out.json(), session.out.is_terminal()) {
             (Some(_), _) => Self::Json(None),
-            (None, true) => Self::Tree(Tree::default()),
+            (None, true) => Self::Tree(Box::default()),
             (None, false) => Self::Lines(Lines::default()),
         }
     }

@@ -17,15 +17,13 @@ pub struct Answer {
     status: StatusCode,
     headers: HeaderMap,
     body: Value,
-    text: String,
 }
 
 impl Answer {
-    /// An answer as it came. A body that is no JSON is kept as text.
-    pub fn new(status: StatusCode, headers: HeaderMap, body: Vec<u8>) -> Self {
-        let text = String::from_utf8_lossy(&body).into_owned();
-        let body = serde_json::from_str(&text).unwrap_or(Value::Null);
-        Self { status, headers, body, text }
+    /// An answer as it came; a body that is no JSON is none.
+    pub fn new(status: StatusCode, headers: HeaderMap, body: &[u8]) -> Self {
+        let body = serde_json::from_slice(body).unwrap_or(Value::Null);
+        Self { status, headers, body }
     }
 
     /// The status.
@@ -41,11 +39,6 @@ impl Answer {
     /// The document.
     pub fn document(&self) -> &Value {
         &self.body
-    }
-
-    /// The body as it came.
-    pub fn text(&self) -> &str {
-        &self.text
     }
 
     /// The members that a command shows.
@@ -222,7 +215,7 @@ mod tests {
                 (header::HeaderName::from_static(name), HeaderValue::from_static(value))
             })
             .collect();
-        Answer::new(StatusCode::OK, headers, body.to_string().into_bytes())
+        Answer::new(StatusCode::OK, headers, body.to_string().as_bytes())
     }
 
     #[test]

@@ -15,10 +15,15 @@ pub struct Event {
 }
 
 /// An open stream.
-#[derive(Debug)]
 pub struct Events {
     chunks: futures_util::stream::BoxStream<'static, Option<Vec<u8>>>,
     frames: Frames,
+}
+
+impl std::fmt::Debug for Events {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Events({:?})", self.frames)
+    }
 }
 
 impl Events {

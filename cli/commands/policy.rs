@@ -36,7 +36,7 @@ pub enum Verb {
         policy: String,
     },
     /// Add a policy
-    Create(rule::Create),
+    Create(Box<rule::Create>),
     /// Add the policy that a JSON file holds, or change the one of its name to be so
     Apply {
         /// The file; `-` = standard input
@@ -90,7 +90,7 @@ pub async fn run(verb: Verb, session: &Session) -> Outcome {
     match verb {
         Verb::List { limit } => list(session, limit).await?,
         Verb::Show { policy } => show(session, &policy).await?,
-        Verb::Create(create) => rule::create(session, create).await?,
+        Verb::Create(create) => rule::create(session, *create).await?,
         Verb::Apply { file, yes } => rule::apply(session, read_document(&file)?, yes).await?,
         Verb::Preview { policy, image } => {
             let reference = images::reference(&image)?;

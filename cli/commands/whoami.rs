@@ -30,6 +30,11 @@ impl Me {
             None => self.actor.shown().to_owned(),
         }
     }
+
+    /// When the token ends.
+    pub fn expires_at(&self) -> Option<DateTime<Utc>> {
+        self.expires_at
+    }
 }
 
 /// Shows it.

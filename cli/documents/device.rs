@@ -163,6 +163,11 @@ impl Platform {
 }
 
 impl Service {
+    /// Whether both run the same under the same name.
+    pub fn is_as(&self, other: &Self) -> bool {
+        self.name == other.name && self.image == other.image && self.digest == other.digest
+    }
+
     /// The image as people write it.
     pub fn familiar(&self) -> String {
         familiar(&self.image)

@@ -30,9 +30,6 @@ pub struct Image {
     /// When it was approved.
     #[serde(default)]
     pub approved_at: Option<DateTime<Utc>>,
-    /// When it was added.
-    #[serde(default)]
-    pub created_at: Option<DateTime<Utc>>,
     /// How many tags it has.
     #[serde(default)]
     pub tag_count: u64,
@@ -81,9 +78,6 @@ pub struct Tag {
     /// How many there are.
     #[serde(default)]
     pub vulnerabilities_count: Option<u64>,
-    /// When it was added.
-    #[serde(default)]
-    pub created_at: Option<DateTime<Utc>>,
     /// What could not be verified.
     #[serde(default)]
     pub warnings: Vec<String>,

@@ -106,11 +106,6 @@ impl Policy {
         if self.name.is_empty() { &self.image_pattern } else { &self.name }
     }
 
-    /// Whether it takes every device.
-    pub fn takes_the_whole_fleet(&self) -> bool {
-        self.device_selector.is_none()
-    }
-
     /// Which devices, for people.
     pub fn devices(&self) -> String {
         let Some(selector) = &self.device_selector else { return "the whole fleet".to_owned() };

@@ -3,7 +3,6 @@
 use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
-use super::push::Push;
 use crate::images::familiar;
 
 /// A question to a person.

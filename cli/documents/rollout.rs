@@ -16,8 +16,10 @@ use crate::output::words::{self, Word};
 pub struct Rollout {
     /// Its id.
     pub id: String,
-    repository: String,
-    tag: String,
+    /// The canonical repository.
+    pub repository: String,
+    /// The tag; may be empty.
+    pub tag: String,
     /// The digest it brings.
     pub digest: String,
     /// The status, in the API's words.
@@ -207,12 +209,6 @@ impl Part {
     /// Its name; its id where it has none.
     pub fn name(&self) -> &str {
         if self.device_name.is_empty() { &self.device_id } else { &self.device_name }
-    }
-
-    /// Whether it failed, or is to be tried again after it failed.
-    pub fn is_failing(&self) -> bool {
-        let failed = ["failed", "timed_out", "rejected", "revert_failed"];
-        failed.contains(&&*self.status) || self.retry_at.is_some()
     }
 
     /// Why, for people.

@@ -76,7 +76,7 @@ impl Table {
     /// The table as text, a line per row.
     pub fn render(&self, styles: Styles) -> String {
         let widths = self.widths();
-        let heads = self.heads.iter().map(|head| Cell::new(head)).collect::<Vec<_>>();
+        let heads = self.heads.iter().map(Cell::new).collect::<Vec<_>>();
         let mut text = self.line(&heads, &widths, |_, text| styles.faint(text));
         for row in &self.rows {
             text += &self.line(row, &widths, |cell, text| match cell.token {

@@ -5,10 +5,12 @@ use crate::output::{Styles, Token};
 
 /// How many cells a bar has.
 const CELLS: u64 = 10;
+/// How many columns it takes.
+pub const WIDTH: usize = 12;
 
 /// The bar of a batch.
-pub fn draw(tally: Tally, size: u64, goes_back: bool, styles: Styles) -> String {
-    let parts = parts(tally, goes_back);
+pub fn draw(tally: Tally, size: u64, styles: Styles) -> String {
+    let parts = parts(tally);
     let cells = shares(parts.map(|(count, _, _)| count), size.max(1));
     let mut bar = String::from("[");
     for (count, (_, mark, token)) in cells.into_iter().zip(parts) {
@@ -18,19 +20,14 @@ pub fn draw(tally: Tally, size: u64, goes_back: bool, styles: Styles) -> String 
 }
 
 /// What the cells show, in their order.
-fn parts(tally: Tally, goes_back: bool) -> [(u64, &'static str, Token); 5] {
-    let moving = tally.active + tally.reverting;
-    let done = if goes_back { tally.reverted } else { tally.succeeded };
-    let mark = if goes_back { "<" } else { "=" };
-    let token = if goes_back { Token::Back } else { Token::Good };
-    let idle = tally.queued + if goes_back { tally.succeeded } else { tally.reverted };
+fn parts(tally: Tally) -> [(u64, &'static str, Token); 5] {
     let out = tally.deferred + tally.skipped + tally.cancelled;
     [
-        (done, mark, token),
+        (tally.succeeded, "=", Token::Good),
         (tally.failures(), "x", Token::Bad),
-        (moving, "~", Token::Move),
+        (tally.active + tally.reverting, "~", Token::Move),
         (out, "-", Token::Off),
-        (idle, ".", Token::Wait),
+        (tally.queued + tally.reverted, ".", Token::Wait),
     ]
 }
 
@@ -66,12 +63,12 @@ mod tests {
     #[test]
     fn whatever_is_there_is_seen() {
         let tally = Tally { succeeded: 181, failed: 6, active: 58, queued: 235, ..Tally::default() };
-        assert_eq!(draw(tally, 480, false, Styles::plain()), "[===x~.....]");
+        assert_eq!(draw(tally, 480, Styles::plain()), "[===x~.....]");
         let one = Tally { succeeded: 999, failed: 1, ..Tally::default() };
-        assert_eq!(draw(one, 1_000, false, Styles::plain()), "[=========x]");
+        assert_eq!(draw(one, 1_000, Styles::plain()), "[=========x]");
         let done = Tally { succeeded: 24, ..Tally::default() };
-        assert_eq!(draw(done, 24, false, Styles::plain()), "[==========]");
-        assert_eq!(draw(Tally::default(), 0, false, Styles::plain()), "[..........]");
+        assert_eq!(draw(done, 24, Styles::plain()), "[==========]");
+        assert_eq!(draw(Tally::default(), 0, Styles::plain()), "[..........]");
     }
 
     #[test]
@@ -82,7 +79,7 @@ mod tests {
                     Tally { failed, succeeded: (size - failed) / 2, ..Tally::default() };
                 let rest = size - failed - tally.succeeded;
                 let tally = Tally { queued: rest / 2, active: rest - rest / 2, ..tally };
-                assert_eq!(draw(tally, size, false, Styles::plain()).len(), 12, "{tally:?}");
+                assert_eq!(draw(tally, size, Styles::plain()).len(), 12, "{tally:?}");
             }
         }
     }

@@ -108,16 +108,17 @@ fn draw(picture: &Picture, (width, height): (usize, usize), styles: Styles) -> V
             first = widths.label,
             second = widths.size
         );
+        let room = width.saturating_sub(text::width(&label));
         let line = Line::default().with(label, None);
         let bar = match group.stage {
             Stage::Waiting => String::new(),
-            _ if rollout.goes_back() => String::new(),
+            _ if rollout.goes_back() || room < 2 * bar::WIDTH => String::new(),
             Stage::Running | Stage::Soaking(_) | Stage::Complete => {
-                bar::draw(group.tally, group.size, rollout.goes_back(), styles) + " "
+                bar::draw(group.tally, group.size, styles) + " "
             }
         };
-        let rest = width.saturating_sub(text::width(&line.0[0].0) + if bar.is_empty() { 0 } else { 13 });
-        let told = told(rollout, group, *now);
+        let rest = if bar.is_empty() { room } else { room - bar::WIDTH - 1 };
+        let told = told(rollout, group);
         lines.push(line.render(width, styles) + &bar + &told.render(rest, styles));
         let trunk = if is_last { "  " } else { trunk };
         let own = failing.iter().filter(|part| (group.first..=group.last).contains(&part.batch_number));
@@ -172,7 +173,7 @@ fn head(rollout: &Rollout) -> Line {
 }
 
 /// What a line says beside its bar.
-fn told(rollout: &Rollout, group: &Group, now: DateTime<Utc>) -> Line {
+fn told(rollout: &Rollout, group: &Group) -> Line {
     if rollout.goes_back() {
         return back(group.tally);
     }
@@ -301,7 +302,7 @@ mod tests {
             [
                 "ghcr.io/edge/gateway:5.2.0  in progress  25 %  300/1,200",
                 "|- 1-2   120 [=========x] 119 ok, 1 failed",
-                "|- 3     480 [===x~~....] 181 ok, 6 failed, 58 moving",
+                "|- 3     480 [===x~.....] 181 ok, 6 failed, 58 moving",
                 "|  x hall-7-0412 pull stalled\\u{1b}[2J, tried again in 40 s",
                 "`- 4     600 waits for batch 3",
                 "next: batch 4 about 15:24",
