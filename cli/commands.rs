@@ -16,7 +16,7 @@ mod push;
 mod receiver;
 mod registry;
 mod review;
-mod rollout;
+pub mod rollout;
 mod selector;
 mod services;
 mod status;

@@ -16,6 +16,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::client::{Answer, Request};
+use crate::commands::rollout::without_devices;
 use crate::documents::rollout::{Part, Rollout};
 use crate::failure::{Exit, Failure, Outcome, Result};
 use crate::ids::short;
@@ -147,7 +148,7 @@ async fn follow(
 /// Reads how the rollout stands. A server that asks for patience gets it.
 async fn read(session: &Session, id: &str) -> Result<Picture> {
     let answer = loop {
-        let answer = session.api.ask(Request::get(["rollouts", id])).await?;
+        let answer = session.api.ask(without_devices(id)).await?;
         match answer.retry_after() {
             Some(wait) => sleep(wait).await,
             None => break answer,

@@ -19,7 +19,9 @@ pub fn failure(answer: &Answer, target: &Target) -> Failure {
         None => unspoken(answer, target),
     };
     Failure::new(exit, what)
-        .hint_if(refusal.hint.or_else(|| hint(answer.status(), refusal.reason.as_deref(), target)))
+        .hint_if(
+            refusal.hint.or_else(|| hint(answer.status(), refusal.reason.as_deref(), target)),
+        )
         .reason(refusal.reason)
         .request_id(refusal.request_id.or_else(|| answer.request_id()))
 }

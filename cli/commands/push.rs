@@ -5,6 +5,7 @@ mod test;
 use clap::{Subcommand, ValueEnum};
 use serde::Deserialize;
 
+use super::rollout::create;
 use crate::client::Request;
 use crate::complete::{self, RECEIVERS};
 use crate::documents::push::Push;
@@ -47,6 +48,8 @@ pub enum Verb {
         /// Its id
         push: String,
     },
+    /// Bring an image to devices now, as if its registry had pushed it
+    Submit(create::Create),
     /// Send a sample webhook through the default receiver, as a registry would
     Test(test::Args),
 }
@@ -111,6 +114,7 @@ pub async fn run(verb: Verb, session: &Session) -> Outcome {
         Verb::Show { push } => show(session, &push).await?,
         Verb::Explain { push } => explain(session, &push).await?,
         Verb::Retry { push } => retry(session, &push).await?,
+        Verb::Submit(create) => return create::create(session, create).await,
         Verb::Test(args) => return test::run(args, session).await,
     }
     Ok(Exit::Done)

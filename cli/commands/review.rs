@@ -90,7 +90,8 @@ struct Bulk {
 #[derive(Debug, Deserialize)]
 struct BulkResult {
     id: String,
-    outcome: String,
+    #[serde(default)]
+    outcome: Option<String>,
     #[serde(default)]
     error: Option<crate::documents::Reason>,
 }
@@ -300,7 +301,8 @@ async fn several(session: &Session, ids: &[String], vote: &Vote) -> Outcome {
             for (result, id) in bulk.results.iter().zip(shown) {
                 let why = result.error.as_ref().map_or("", |error| &error.message);
                 let token = if result.error.is_some() { Token::Bad } else { Token::Good };
-                let outcome = Cell::word((result.outcome.replace('_', " "), token));
+                let outcome = result.outcome.as_deref().unwrap_or("not known").replace('_', " ");
+                let outcome = Cell::word((outcome, token));
                 table.row([id.into(), outcome, why.into()]);
             }
             table.print(&session.out, "nothing was decided")?;

@@ -1,6 +1,6 @@
 //! `slipway rollout`: releases on their way to the devices.
 
-mod create;
+pub mod create;
 mod show;
 mod steer;
 
@@ -70,7 +70,7 @@ pub enum Verb {
 #[derive(Debug, clap::Args)]
 pub struct List {
     /// Only those that have not ended
-    #[arg(long, conflicts_with = "status")]
+    #[arg(long)]
     active: bool,
     /// Only those with this status
     #[arg(long, value_enum)]
@@ -89,10 +89,8 @@ pub struct List {
 /// Where a rollout stands.
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Status {
-    /// It waits for its start
+    /// It waits for its start, or its time
     Pending,
-    /// It starts by itself at its time
-    Scheduled,
     /// It goes forward, or back
     InProgress,
     /// It is stopped, by a person or by itself
@@ -111,7 +109,6 @@ impl Status {
     fn word(self) -> &'static str {
         match self {
             Self::Pending => "pending",
-            Self::Scheduled => "scheduled",
             Self::InProgress => "in_progress",
             Self::Paused => "paused",
             Self::Completed => "completed",
@@ -192,9 +189,14 @@ fn done(rollout: &Rollout) -> String {
     format!("{}/{}", text::number(done), text::number(all))
 }
 
+/// Asks for a rollout alone: its page comes with all its devices.
+pub fn without_devices(id: &str) -> Request {
+    Request::get([KIND.path, id, "explain"])
+}
+
 /// Reads the rollout that was typed.
 async fn find(session: &Session, typed: &str) -> Result<(String, Rollout)> {
     let id = KIND.resolve(session, typed).await?;
-    let answer = session.call(Request::get([KIND.path, &*id])).await?;
+    let answer = session.call(without_devices(&id)).await?;
     Ok((id, Rollout::of(answer.document())?))
 }

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::Check;
 use crate::images::familiar;
 use crate::output::Token;
 use crate::output::words::{self, Word};
@@ -113,6 +114,18 @@ pub struct Report {
     pub reason: String,
     /// What the device says.
     pub message: String,
+}
+
+/// Whether a device runs what it should, and what is in the way.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Explained {
+    /// The device.
+    pub device: Device,
+    /// What was asked, in order.
+    pub checks: Vec<Check>,
+    /// What is in the way, in a sentence.
+    pub blocked_by: String,
 }
 
 /// A group of devices.

@@ -11,6 +11,7 @@ use crate::output::words::{self, Word};
 #[derive(Debug, Clone, Deserialize)]
 pub struct Push {
     /// Its id.
+    #[serde(alias = "push_id")]
     pub id: String,
     #[serde(default)]
     repository: String,

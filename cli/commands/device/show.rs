@@ -3,8 +3,7 @@
 use super::KIND;
 use crate::client::{Answer, Request};
 use crate::commands::say_checks;
-use crate::documents::Check;
-use crate::documents::device::{Device, Platform, Service, Target};
+use crate::documents::device::{Device, Explained, Platform, Service, Target};
 use crate::failure::Result;
 use crate::ids::short;
 use crate::output::table::Facts;
@@ -145,72 +144,24 @@ pub fn wanted(services: &[Service]) -> Table {
 
 /// Tells why a device does not run what it should, condition by condition.
 pub async fn explain(session: &Session, typed: &str) -> Result {
-    let Some((device, answer)) = read(session, typed).await? else { return Ok(()) };
-    let now = session.now(answer.time());
+    let id = KIND.resolve(session, typed).await?;
+    let request = Request::get([KIND.path, &*id, "explain"]);
+    let Some(answer) = session.show(request).await? else { return Ok(()) };
+    let Explained { device, checks, blocked_by } = answer.read()?;
     let out = &session.out;
     let (word, token) = device.word();
     let name = text::clean(&device.name).into_owned();
     out.say(&format!("{name}  {}", out.styles().paint(token, &word)))?;
     out.say("")?;
-    let checks = checks(&device, &time::since_or(device.last_seen_at, now, "never"));
     say_checks(out, &checks)?;
+    if !blocked_by.is_empty() {
+        out.say("")?;
+        out.say(&format!("it waits for {}", text::clean(&blocked_by)))?;
+    }
     if let Some(next) = next_step(&device, typed) {
         out.note(&format!("next: {next}"));
     }
     Ok(())
-}
-
-fn checks(device: &Device, seen: &str) -> Vec<Check> {
-    let check = |name: &str, result: &str, detail: String| Check {
-        name: name.to_owned(),
-        result: result.to_owned(),
-        detail,
-    };
-    let result = |is: bool| if is { "pass" } else { "fail" };
-    let mut checks = vec![
-        check(
-            "credentials good",
-            result(!device.revoked),
-            if device.revoked { "they were ended".to_owned() } else { String::new() },
-        ),
-        check("connected", result(device.online), format!("last seen: {seen}")),
-        check(
-            "has a target",
-            result(device.target.generation > 0),
-            text::count(device.target.services.len() as u64, "service"),
-        ),
-    ];
-    if device.pinned {
-        checks.push(check("taken by rollouts", "fail", format!("pinned: {}", device.pin_reason)));
-    }
-    let is_reported = device.reported_generation == device.target.generation;
-    let is_reported = if is_reported { "pass" } else { "waiting" };
-    checks.push(check("knows its target", is_reported, generations(device)));
-    for service in &device.target.services {
-        let name = format!("runs {}", service.name);
-        checks.push(match device.report(&service.name) {
-            None => check(&name, "waiting", "it reported nothing of it".to_owned()),
-            Some(report) => {
-                let (word, token) = report.word();
-                let is_wanted = report.digest == service.digest || service.digest.is_empty();
-                let outcome = match token {
-                    Token::Good if is_wanted => "pass",
-                    Token::Bad => "fail",
-                    _ => "waiting",
-                };
-                let runs = match is_wanted {
-                    true => String::new(),
-                    false => format!(", runs {}", with_digest(&report.familiar(), &report.digest)),
-                };
-                let why = match report.why().as_str() {
-                    "" => String::new(),
-                    why => format!(": {why}"),
-                };
-                check(&name, outcome, format!("{word}{runs}{why}"))
-            }
-        });
-    }
-    checks
 }
 
 /// The line that leads on.
@@ -233,41 +184,46 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::output::Styles;
 
-    #[test]
-    fn the_explanation_names_the_service_that_is_wrong() {
+    fn device() -> Device {
         let digest = |letter: &str| format!("sha256:{}", letter.repeat(64));
-        let device: Device = serde_json::from_value(json!({
+        serde_json::from_value(json!({
             "name": "hall-7-0412", "online": true, "reported_generation": 87,
             "target": {"generation": 88, "services": [
                 {"name": "web", "image": "ghcr.io/edge/gateway:5.2.0", "digest": digest("a"),
                  "rollout": {"id": "0198f3a4-0000-7000-8000-000000000001", "attempt": 2}},
-                {"name": "cache", "image": "docker.io/library/redis:7", "digest": digest("b")},
             ]},
             "services": [
                 {"name": "web", "image": "ghcr.io/edge/gateway:5.1.3", "digest": digest("c"),
                  "phase": "failed", "reason": "PULL_FAILED"},
-                {"name": "cache", "image": "docker.io/library/redis:7", "digest": digest("b"),
-                 "phase": "running", "healthy": true},
+                {"name": "old", "image": "docker.io/library/redis:7", "phase": "running",
+                 "healthy": true},
             ],
         }))
-        .unwrap();
-        let told: Vec<_> = checks(&device, "4 s ago")
-            .into_iter()
-            .map(|check| format!("{} {}: {}", check.result, check.name, check.detail))
-            .collect();
+        .unwrap()
+    }
+
+    #[test]
+    fn both_sides_stand_beside_each_other() {
         assert_eq!(
-            told,
-            [
-                "pass credentials good: ",
-                "pass connected: last seen: 4 s ago",
-                "pass has a target: 2 services",
-                "waiting knows its target: generation 88, reported 87",
-                "fail runs web: failed, runs ghcr.io/edge/gateway:5.1.3 cccccccc: pull failed",
-                "pass runs cache: running",
-            ]
+            services(&device()).render(Styles::plain()),
+            "SERVICE  SHOULD RUN                           RUNS                                 STATE    WHY\n\
+             web      ghcr.io/edge/gateway:5.2.0 aaaaaaaa  ghcr.io/edge/gateway:5.1.3 cccccccc  failed   pull failed\n\
+             old      nothing                              redis:7                              running\n"
         );
-        let next = next_step(&device, "hall-7-0412");
-        assert_eq!(next.as_deref(), Some("slipway rollout explain 0198f3a4"));
+        assert_eq!(generations(&device()), "generation 88, reported 87");
+    }
+
+    #[test]
+    fn the_next_step_goes_to_what_moves_the_device() {
+        let moving = device();
+        let told = next_step(&moving, "hall-7-0412");
+        assert_eq!(told.as_deref(), Some("slipway rollout explain 0198f3a4"));
+        let good = Device { in_sync: true, ..device() };
+        assert_eq!(next_step(&good, "hall-7-0412"), None);
+        let revoked = Device { revoked: true, ..device() };
+        let told = next_step(&revoked, "hall-7-0412").unwrap();
+        assert!(told.starts_with("slipway device token hall-7-0412"));
     }
 }

@@ -89,7 +89,7 @@ fn github(reference: &Reference, tag: &str) -> Value {
 fn tell(session: &Session, answer: &Answer, image: &str) -> Outcome {
     let document = answer.document();
     let pushes: Vec<Push> = match document.get("events") {
-        Some(events) => crate::client::read(&with_ids(events))?,
+        Some(events) => crate::client::read(events)?,
         None => Vec::new(),
     };
     if pushes.is_empty() && !answer.is_success() {
@@ -127,18 +127,6 @@ fn say(session: &Session, line: &str) -> Result {
         None => session.out.say(line)?,
     }
     Ok(())
-}
-
-/// Events name their push; here a push names itself.
-fn with_ids(events: &Value) -> Value {
-    let named = |event: &Value| {
-        let mut event = event.clone();
-        if let (Some(id), Some(object)) = (event.get("push_id").cloned(), event.as_object_mut()) {
-            object.insert("id".to_owned(), id);
-        }
-        event
-    };
-    events.as_array().map(|events| events.iter().map(named).collect()).unwrap_or_default()
 }
 
 fn next_line(push: &Push) -> Option<String> {

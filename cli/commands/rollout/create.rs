@@ -1,6 +1,7 @@
 //! A rollout by hand, and what one would do.
 
 use imageref::{ImagePattern, Reference};
+use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::super::policy;
@@ -59,9 +60,10 @@ pub async fn create(session: &Session, create: Create) -> Outcome {
     ]));
     let answer = session.call(request).await?;
     let document = answer.document();
-    let Some(rollout) = made(document)? else {
-        return held(session, document, &reference);
-    };
+    if answer.status() != StatusCode::CREATED {
+        return waits(session, document, &reference.familiar());
+    }
+    let rollout = Rollout::of(document)?;
     let devices = text::count(rollout.device_count, "device");
     let (word, _) = rollout.word();
     let id = short(&rollout.id);
@@ -77,37 +79,25 @@ pub async fn create(session: &Session, create: Create) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// The rollout, where one was made.
-fn made(document: &Value) -> Result<Option<Rollout>> {
-    let rollout = match document.get("rollout").filter(|rollout| rollout.is_object()) {
-        Some(rollout) => rollout,
-        None if document.get("batches").is_some() => document,
-        None => return Ok(None),
-    };
-    Ok(Some(Rollout::of(rollout)?))
-}
-
-/// No rollout was made: a review asks first, or there is nothing to do.
-fn held(session: &Session, document: &Value, reference: &Reference) -> Outcome {
-    if let Some(members) = session.out.json() {
-        session.out.document(members, document)?;
-    }
-    let image = reference.familiar();
-    let push: Push = read(document.get("push").unwrap_or(document))?;
+/// No rollout was made: it waits, or there is nothing to do.
+fn waits(session: &Session, document: &Value, image: &str) -> Outcome {
+    let push: Push = read(document)?;
     let why = match push.why() {
         "" => String::new(),
         why => format!(": {why}"),
     };
-    let (word, _) = push.word();
-    let sentence = match &push.review_id {
-        Some(_) => format!("{image} waits for a person's yes{why}"),
-        None => format!("{image}: {word}{why}"),
-    };
-    if let (Some(review), "held") = (&push.review_id, push.state.as_str()) {
-        return Err(Failure::new(Exit::Refused, sentence)
-            .hint(format!("`slipway review show {}`", short(review))));
+    let (word, token) = push.word();
+    match session.out.json() {
+        Some(members) => session.out.document(members, document)?,
+        None => {
+            let word = session.out.styles().paint(token, &word);
+            session.out.say(&format!("{}  {word}{}", text::clean(image), text::clean(&why)))?;
+        }
     }
-    session.out.note(&text::clean(&sentence));
+    if let (Some(review), "held") = (&push.review_id, push.state.as_str()) {
+        session.out.note(&format!("next: slipway review show {}", short(review)));
+        return Ok(Exit::Refused);
+    }
     session.out.note(&format!("next: slipway push explain {}", short(&push.id)));
     Ok(Exit::Done)
 }
