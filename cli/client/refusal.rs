@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::{Answer, Target};
 use crate::failure::{Exit, Failure};
+use crate::ids::short;
 
 /// The failure that a refusal means.
 pub fn failure(answer: &Answer, target: &Target) -> Failure {
@@ -43,17 +44,35 @@ impl Refusal {
         };
         let inner = nested.unwrap_or(document);
         let details = inner.get("details").unwrap_or(&Value::Null);
+        let line = text(details, "review_id")
+            .map(|review| format!("`slipway review show {}`", short(&review)))
+            .or_else(|| Some(format!("`slipway rollout create {}`", text(details, "undo_image")?)));
+        let violations = inner.get("violations").or_else(|| details.get("violations"));
         let reason = text(details, "reason")
             .or_else(|| text(inner, "reason"))
             .or_else(|| text(document, "reason"))
             .or_else(|| text(inner, "code"));
         Self {
-            message: text(inner, "message").or_else(|| text(document, "error")),
-            hint: text(document, "action_required").or_else(|| text(document, "help")),
+            message: text(inner, "message")
+                .or_else(|| text(document, "error"))
+                .map(|message| message + &others(violations)),
+            hint: line
+                .or_else(|| text(document, "action_required"))
+                .or_else(|| text(document, "help")),
             reason,
             request_id: text(document, "request_id").or_else(|| text(details, "request_id")),
         }
     }
+}
+
+/// The fields that are wrong beside the first one, which is told by the message.
+fn others(violations: Option<&Value>) -> String {
+    let others = violations.and_then(Value::as_array).into_iter().flatten().skip(1);
+    let told = others.filter_map(|violation| {
+        let (field, description) = (violation.get("field")?, violation.get("description")?);
+        Some(format!("\n`{}`: {}", field.as_str()?, description.as_str()?))
+    });
+    told.collect()
 }
 
 /// A refusal without words, from something that is no gateway or stands before one.
@@ -112,4 +131,76 @@ fn hint(status: StatusCode, reason: Option<&str>, target: &Target) -> Option<Str
         _ => return None,
     };
     Some(line.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use reqwest::header::HeaderMap;
+    use serde_json::json;
+
+    use super::*;
+    use crate::context::Entry;
+
+    fn refused(status: u16, body: Value) -> Failure {
+        let entry = Entry { url: "http://127.0.0.1:4002".to_owned(), token: None, ca_file: None };
+        let target = Target::of("local", &entry, None).unwrap();
+        let status = StatusCode::from_u16(status).unwrap();
+        let answer = Answer::new(status, HeaderMap::new(), body.to_string().as_bytes());
+        failure(&answer, &target)
+    }
+
+    #[test]
+    fn every_status_ends_the_command_with_its_code() {
+        for (status, reason, code) in [
+            (400, "INVALID_ARGUMENT", 2),
+            (401, "TOKEN_UNKNOWN", 4),
+            (403, "PERMISSION_MISSING", 4),
+            (403, "IMAGE_NOT_APPROVED", 6),
+            (404, "TAG_NOT_LISTED", 6),
+            (404, "DEVICE_NOT_FOUND", 3),
+            (409, "ROLLOUT_NOT_PAUSED", 5),
+            (412, "STALE_ETAG", 5),
+            (429, "RATE_LIMITED", 1),
+            (500, "INTERNAL", 1),
+            (503, "ROLLOUT_UNREACHABLE", 9),
+        ] {
+            let flat = refused(status, json!({"error": "x", "message": "y", "reason": reason}));
+            assert_eq!(flat.exit().code(), code, "{status} {reason}");
+            let details = json!({"reason": reason});
+            let nested =
+                json!({"error": {"code": "CONFLICT", "message": "y", "details": details}});
+            let nested = refused(status, nested);
+            assert_eq!((nested.exit().code(), nested.what()), (code, "y"), "{status} {reason}");
+        }
+    }
+
+    #[test]
+    fn the_next_step_is_a_line_to_type_where_the_answer_leads_to_one() {
+        let id = "0198f3c2-0000-7000-8000-000000000001";
+        let held = refused(
+            403,
+            json!({
+                "message": "Image 'x' is not in the approved registry",
+                "reason": "IMAGE_NOT_APPROVED",
+                "action_required": "Admin must approve this image before deployment",
+                "details": {"review_id": id},
+            }),
+        );
+        assert_eq!(held.hint_text(), Some("`slipway review show 0198f3c2`"));
+        let undo = json!({"message": "m", "details": {"undo_image": "redis:7.4"}});
+        assert_eq!(refused(409, undo).hint_text(), Some("`slipway rollout create redis:7.4`"));
+        let login = refused(401, Value::Null);
+        assert_eq!(login.what(), "http://127.0.0.1:4002 (context `local`) answered 401 Unauthorized");
+        assert!(login.hint_text().unwrap().contains("slipway login --context local"));
+    }
+
+    #[test]
+    fn all_fields_that_are_wrong_are_told() {
+        let violation = |field: &str| json!({"field": field, "description": "is missing"});
+        let body = json!({
+            "message": "`name`: is missing",
+            "violations": [violation("name"), violation("fleet")],
+        });
+        assert_eq!(refused(400, body).what(), "`name`: is missing\n`fleet`: is missing");
+    }
 }
