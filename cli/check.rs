@@ -145,7 +145,9 @@ impl Place {
 
     async fn connect(&self) -> Result<PgPool> {
         let options = self.url.expose().parse().map_err(|_| {
-            anyhow::anyhow!("the connection URL is none; write `postgres://reader:password@host/database`")
+            anyhow::anyhow!(
+                "the connection URL is none; write `postgres://reader:password@host/database`"
+            )
         })?;
         let pool = runtime::database::pool("check", options, 2);
         pool.acquire().await.context("the database does not answer; is Slipway running?")?;

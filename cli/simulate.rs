@@ -76,7 +76,7 @@ fn config(args: &Args) -> Result<SimulatorConfig> {
     Ok(SimulatorConfig {
         link_url: args.link_url.clone(),
         groups,
-        timing: if args.fast { Timing::fast() } else { Timing::default() },
+        timing: if args.fast { Timing::demonstration() } else { Timing::default() },
         clock: Clock::system(),
         storage: args.state_file.clone(),
         connections: match args.per_connection {
@@ -108,7 +108,7 @@ fn tell_progress(simulator: &Simulator, lifecycle: &Lifecycle) {
     tokio::spawn(async move {
         let mut last = String::new();
         while !lifecycle.is_stopping() {
-            let linked = devices.iter().filter(|device| device.is_linked()).count();
+            let linked = devices.iter().filter(|device| device.seen().linked).count();
             let line = format!("{linked} of {} devices are connected", devices.len());
             if line != last {
                 println!("{line}");

@@ -83,7 +83,9 @@ pub async fn run(args: Args) -> ExitCode {
         }
         Err(error) => Err(error),
     };
-    eprintln!("Stopping …");
+    if up.server.is_some() || up.processes.is_some() {
+        eprintln!("Stopping …");
+    }
     up.stop().await;
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, bail};
@@ -134,10 +134,13 @@ impl DataDir {
         &self.path
     }
 
-    /// A folder in it, made where it is missing.
+    /// A folder in it that only its owner can enter, made where it is missing.
     pub fn folder(&self, name: &str) -> Result<PathBuf> {
         let path = self.path.join(name);
-        fs::create_dir_all(&path)
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&path)
             .with_context(|| format!("`{}` cannot be made; is there room?", path.display()))?;
         Ok(path)
     }

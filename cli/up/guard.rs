@@ -50,16 +50,20 @@ async fn keep(args: &Args) -> Result<ExitCode> {
         .context("Postgres cannot be started")?;
     // A stop that is asked for politely is for the terminal's process group; this one is not in it.
     let mut terminate = signal(SignalKind::terminate()).context("signals cannot be watched")?;
-    let grace = tokio::select! {
+    let orphaned = async {
+        end_of_stdin().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
         status = server.wait() => {
             let status = status.context("Postgres cannot be waited for")?;
             eprintln!("Postgres ended: {status}");
             return Ok(ExitCode::FAILURE);
         }
-        () = end_of_stdin() => GRACE,
-        _ = terminate.recv() => Duration::ZERO,
-    };
-    tokio::time::sleep(grace).await;
+        () = orphaned => {}
+        // Whoever asks for it has ended the processes first.
+        _ = terminate.recv() => {}
+    }
     let stopping = tokio::task::spawn_blocking(move || cluster.stop(Shutdown::Fast, PATIENCE));
     // The server is this process's child: it has to be reaped to be gone.
     let (stopped, _) = tokio::join!(stopping, server.wait());

@@ -80,10 +80,15 @@ impl Server {
         }
     }
 
-    /// Stops Postgres.
+    /// Stops Postgres, in the end without its consent.
     pub async fn stop(&mut self, patience: Duration) {
         self.guard.terminate();
         self.guard.stop(patience).await;
+        if self.cluster.running().is_some()
+            && let Err(error) = self.cluster.stop(Shutdown::Immediate, patience)
+        {
+            eprintln!("Postgres did not stop: {error}");
+        }
     }
 }
 

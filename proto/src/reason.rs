@@ -24,6 +24,20 @@ pub const BODY_TOO_LARGE: &str = "BODY_TOO_LARGE";
 pub const MALFORMED_BODY: &str = "MALFORMED_BODY";
 /// The request is right and asks for what this version does not do.
 pub const NOT_BUILT: &str = "NOT_BUILT";
+/// There is no such route.
+pub const ROUTE_NOT_FOUND: &str = "ROUTE_NOT_FOUND";
+/// The route does not take this method.
+pub const METHOD_NOT_ALLOWED: &str = "METHOD_NOT_ALLOWED";
+/// The body is not of the type that the route takes.
+pub const UNSUPPORTED_MEDIA_TYPE: &str = "UNSUPPORTED_MEDIA_TYPE";
+/// The headers are over their limit.
+pub const HEADERS_TOO_LARGE: &str = "HEADERS_TOO_LARGE";
+/// The request did not come whole in time.
+pub const REQUEST_TIMEOUT: &str = "REQUEST_TIMEOUT";
+/// A page of another site asked a browser to send it.
+pub const CROSS_ORIGIN: &str = "CROSS_ORIGIN";
+/// Too many live streams are open.
+pub const TOO_MANY_STREAMS: &str = "TOO_MANY_STREAMS";
 
 // === Callers ===
 

@@ -186,12 +186,14 @@ fn sentence(what: &str, reason: &str, output: &str) -> String {
 
 /// Finds in the output of a program what a person has to mend.
 fn reason(output: &str) -> &'static str {
-    const REASONS: [(&str, &str); 8] = [
+    const REASONS: [(&str, &str); 9] = [
         ("No space left on device", "the disk is full; free some space and try again"),
         // Said where only a part of a page could be written.
         ("Check free disk space", "the disk is full; free some space and try again"),
         ("Disk quota exceeded", "the disk quota is used up; free some space and try again"),
         ("File size limit exceeded", "files may not grow that large; raise `ulimit -f`"),
+        // How the system says that a process was ended for it.
+        ("SIGXFSZ", "files may not grow that large; raise `ulimit -f`"),
         ("File too large", "files may not grow that large; raise `ulimit -f`"),
         ("Read-only file system", "the file system is read-only; choose another place"),
         ("Permission denied", "it lacks a permission; give it or choose another place"),

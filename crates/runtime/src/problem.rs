@@ -146,6 +146,14 @@ impl Problem {
         }))
     }
 
+    /// Tells a problem whose constant came as data out of another process's answer.
+    #[must_use]
+    pub fn passed_on(code: Code, reason: String, message: impl Into<String>) -> Self {
+        let mut problem = Self::new(code, reason::INTERNAL, message);
+        problem.0.reason = Cow::Owned(reason);
+        problem
+    }
+
     /// Tells that one field does not hold what it may.
     #[must_use]
     pub fn invalid(field: impl Into<String>, description: impl Into<String>) -> Self {
@@ -201,6 +209,12 @@ impl Problem {
     pub fn retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
+    }
+
+    /// The same problem in other words: for who calls its fields by other names.
+    #[must_use]
+    pub fn retold(&self, message: String, violations: Vec<Violation>) -> Self {
+        Self(Box::new(Detail { message, violations, ..Detail::clone(&self.0) }))
     }
 
     /// What kind of problem it is.

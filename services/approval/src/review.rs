@@ -261,16 +261,16 @@ pub(crate) fn place(question: &Question, reviews: &[Review]) -> Placement {
     };
     let asked = open
         .iter()
-        .find(|review| same(*review))
+        .find(|review| same(review))
         // Who does not know the digest asks nothing new.
-        .or_else(|| open.iter().find(|review| question.digest.is_empty() && same_tag(*review)))
+        .or_else(|| open.iter().find(|review| question.digest.is_empty() && same_tag(review)))
         .or_else(|| open.iter().find(whole_image));
     match asked {
         Some(review) => Placement::Attach(review.id),
         None => Placement::Open {
             supersedes: open
                 .iter()
-                .filter(|review| same_tag(*review) && !question.tag.is_empty())
+                .filter(|review| same_tag(review) && !question.tag.is_empty())
                 .map(|review| review.id)
                 .collect(),
         },

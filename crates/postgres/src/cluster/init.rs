@@ -193,7 +193,10 @@ impl Cluster {
         if output.status.success() {
             return Ok(());
         }
-        let text = [output.stdout, output.stderr].concat();
+        let mut text = [output.stdout, output.stderr].concat();
+        if output.status.code().is_none() {
+            text.extend(format!("\n{}\n", output.status).bytes());
+        }
         let what = format!("`initdb` could not create `{}`", self.data_dir.display());
         Err(Error::program(what, &String::from_utf8_lossy(&text)))
     }

@@ -1,18 +1,21 @@
 //! The log lines that people look for, word for word.
 
-use std::sync::{Arc, Mutex};
+use std::cell::RefCell;
 
 use tracing::field::{Field, Visit};
-use tracing::instrument::WithSubscriber as _;
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::fake::registry::UnknownTag;
 use crate::world::{World, hub};
 
-/// Keeps the messages of a level.
-#[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+thread_local! {
+    static SEEN: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Keeps the messages that a thread logs. It is the subscriber of all threads: one of a single thread
+/// misses the places whose first caller is another thread.
+struct Lines;
 
 impl<S: Subscriber> Layer<S> for Lines {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
@@ -27,42 +30,35 @@ impl<S: Subscriber> Layer<S> for Lines {
         let mut message = Message(String::new());
         event.record(&mut message);
         if *event.metadata().level() == Level::INFO && message.0.starts_with("[Webhook]") {
-            self.0.lock().unwrap().push(message.0);
+            SEEN.with_borrow_mut(|seen| seen.push(message.0));
         }
     }
 }
 
-impl Lines {
-    fn take(&self) -> Vec<String> {
-        std::mem::take(&mut self.0.lock().unwrap())
-    }
+fn seen() -> Vec<String> {
+    SEEN.take()
 }
 
 #[test]
 fn every_outcome_is_logged_as_the_documents_print_it() {
-    let lines = Lines::default();
-    let subscriber = tracing_subscriber::registry().with(lines.clone());
+    tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Lines)).unwrap();
     // The process runs on this thread alone, so that all it logs is seen.
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    runtime.block_on(outcomes(&lines).with_current_subscriber());
+    runtime.block_on(outcomes());
 }
 
-async fn outcomes(lines: &Lines) {
+async fn outcomes() {
     let world = World::start().await;
     world.demo_receiver().await;
     world.registry.approve("redis", &["7.5-alpine"]);
     let checking = "[Webhook] Checking approval status for public image: redis";
 
     world.push(&hub("redis", "7.5-alpine")).await;
-    assert_eq!(
-        lines.take(),
-        [checking, "[Webhook] Image approved for deployment: redis:7.5-alpine"]
-    );
+    assert_eq!(seen(), [checking, "[Webhook] Image approved for deployment: redis:7.5-alpine"]);
 
     world.push(&hub("redis", "7.6-alpine")).await;
     assert_eq!(
-        lines.take(),
+        seen(),
         [
             checking,
             "[Webhook] Tag not found in approved list: 7.6-alpine",
@@ -73,7 +69,7 @@ async fn outcomes(lines: &Lines) {
 
     world.push(&hub("unknown-image", "latest")).await;
     assert_eq!(
-        lines.take(),
+        seen(),
         [
             "[Webhook] Checking approval status for public image: unknown-image",
             "[Webhook] Image not found in approved registry: unknown-image",
@@ -81,9 +77,9 @@ async fn outcomes(lines: &Lines) {
     );
 
     world.push(&hub("iotistic/agent", "v2.1.0")).await;
-    assert_eq!(lines.take(), ["[Webhook] Image approved for deployment: iotistic/agent:v2.1.0"]);
+    assert_eq!(seen(), ["[Webhook] Image approved for deployment: iotistic/agent:v2.1.0"]);
 
     world.registry.unknown_tag(UnknownTag::Deny);
     world.push(&hub("redis", "7.7-alpine")).await;
-    assert_eq!(lines.take(), [checking, "[Webhook] Tag not found in approved list: 7.7-alpine"]);
+    assert_eq!(seen(), [checking, "[Webhook] Tag not found in approved list: 7.7-alpine"]);
 }

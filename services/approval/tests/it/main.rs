@@ -1,5 +1,7 @@
 //! The process over real sockets, with a real database and scripted peers.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
 mod fake;
 mod world;
 

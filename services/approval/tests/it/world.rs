@@ -6,7 +6,7 @@ use std::time::Duration;
 use approval::{App, Config, SCHEMA, Settings};
 use chrono::{DateTime, TimeZone as _, Utc};
 use http::Uri;
-use postgres::testing::{self, TestDatabase};
+use postgres::testing::{self, ROLE_PASSWORD, TestDatabase};
 use proto::approval::v1 as pb;
 use proto::approval::v1::pushes_client::PushesClient;
 use proto::approval::v1::receivers_client::ReceiversClient;
@@ -27,7 +27,6 @@ use tokio::net::TcpListener;
 use crate::fake::registry::Registry;
 use crate::fake::rollout::Rollout;
 
-const PASSWORD: &str = "of-tests";
 const GATEWAY: &str = "slw_gateway";
 const APPROVAL: &str = "slw_approval";
 
@@ -88,7 +87,7 @@ impl World {
 
     /// How `slipway psql` reaches the database.
     pub fn reader_url(&self) -> String {
-        self.database.url_as(READER, PASSWORD)
+        self.database.url_as(READER, ROLE_PASSWORD)
     }
 
     pub fn address(&self) -> Uri {
@@ -356,7 +355,7 @@ async fn database() -> TestDatabase {
 
 async fn prepare(url: String) -> Result<(), Box<dyn std::error::Error>> {
     let mut owner = PgConnection::connect(&url).await?;
-    let password = Secret::new(PASSWORD);
+    let password = Secret::new(ROLE_PASSWORD);
     ensure_role(&mut owner, READER, &password).await?;
     SCHEMA.ensure_role(&mut owner, &password).await?;
     SCHEMA.migrate(&mut owner).await?;
@@ -371,7 +370,7 @@ async fn run(
     settings: &Settings,
     (registry, rollout): (Uri, Uri),
 ) -> Running {
-    let options: PgConnectOptions = database.url_as(SCHEMA.role, PASSWORD).parse().unwrap();
+    let options: PgConnectOptions = database.url_as(SCHEMA.role, ROLE_PASSWORD).parse().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address: Uri = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
     let lifecycle = Lifecycle::new();

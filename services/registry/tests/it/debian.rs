@@ -13,7 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
 
 use crate::harness::{Registry, Who, tag};
-use crate::loopback::{INDEX, MANIFEST, digest_of};
+use loopback::{INDEX, MANIFEST, digest_of};
 
 const PROGRAM: &str = "/usr/bin/docker-registry";
 const PATIENCE: Duration = Duration::from_secs(30);

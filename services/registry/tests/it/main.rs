@@ -13,7 +13,6 @@ mod first_data;
 mod gate;
 mod harness;
 mod images;
-mod loopback;
 mod peers;
 mod resolve;
 mod start;

@@ -8,7 +8,7 @@ use runtime::{Code, Problem};
 use serde_json::json;
 
 use crate::harness::{Registry, Who, mask, refused};
-use crate::loopback::{Fault, INDEX, LoopbackRegistry, MANIFEST, digest_of};
+use loopback::{Fault, INDEX, LoopbackRegistry, MANIFEST, digest_of};
 
 const HOST: &str = "reg.example.com";
 
@@ -177,7 +177,7 @@ async fn a_registry_that_is_silent_or_gone_is_unreachable() {
     let pair = Pair::impatient().await;
     assert_eq!(pair.fail(Fault::Silence).await, unreachable());
     let speaks_no_tls = pair.elsewhere.url.replace("http://", "https://");
-    for url in [crate::loopback::nobodys_url().await, speaks_no_tls] {
+    for url in [loopback::nobodys_url().await, speaks_no_tls] {
         pair.move_upstream(&url).await;
         let problem = pair.resolve(":1.0").await.unwrap_err();
         assert_eq!(problem.reason(), reason::UPSTREAM_UNREACHABLE, "{url}");

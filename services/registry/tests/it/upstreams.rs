@@ -5,7 +5,7 @@ use proto::registry::v1 as pb;
 use runtime::Code;
 
 use crate::harness::{Registry, Who, mask, refused};
-use crate::loopback::{Fault, LoopbackRegistry};
+use loopback::{Fault, LoopbackRegistry};
 
 fn upstream(name: &str, url: &str) -> pb::Upstream {
     pb::Upstream { name: name.to_owned(), url: url.to_owned(), ..Default::default() }
@@ -235,7 +235,7 @@ async fn a_test_tells_whether_it_is_a_registry() {
         let answer = test().await;
         assert!(!answer.ok && answer.detail.contains(word), "{}", answer.detail);
     }
-    let url = crate::loopback::nobodys_url().await;
+    let url = loopback::nobodys_url().await;
     let moved = pb::Upstream { id: 1, url, ..Default::default() };
     registry.upstreams(Who::Admin).update_upstream(update(moved, &["url"])).await.unwrap();
     let answer = test().await;

@@ -5,7 +5,7 @@ use proto::registry::v1 as pb;
 use runtime::Code;
 
 use crate::harness::{Registry, Who, refused, tag};
-use crate::loopback::{Fault, LoopbackRegistry};
+use loopback::{Fault, LoopbackRegistry};
 
 const OTHER: &str = "sha256:2222222222222222222222222222222222222222222222222222222222222222";
 

@@ -1,5 +1,7 @@
 //! A small registry on loopback that speaks the distribution API, and can be made to misbehave.
 
+#![expect(clippy::unwrap_used, reason = "a test ends where its registry breaks")]
+
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -14,7 +16,9 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio::task::AbortHandle;
 
+/// The media type of an index.
 pub const INDEX: &str = "application/vnd.oci.image.index.v1+json";
+/// The media type of an image manifest.
 pub const MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
 
 /// How the registry misbehaves.
@@ -45,6 +49,7 @@ pub enum Fault {
 }
 
 /// The registry.
+#[derive(Debug)]
 pub struct LoopbackRegistry {
     /// Where it answers, `http://127.0.0.1:<port>`.
     pub url: String,
@@ -52,7 +57,7 @@ pub struct LoopbackRegistry {
     server: AbortHandle,
 }
 
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Store {
     /// By repository and tag or digest.
     manifests: HashMap<(String, String), Manifest>,
@@ -62,7 +67,7 @@ struct Store {
     requests: Vec<String>,
 }
 
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 struct Manifest {
     media_type: String,
     body: Bytes,

@@ -1,0 +1,10 @@
+//! The whole of Slipway, tried from outside: by REST, by gRPC, by the device protocol, by its
+//! program, and by killing its processes.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
+
+mod processes;
+mod up;
+
+/// The program under test.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");
