@@ -132,7 +132,11 @@ impl Client {
         Err(refusal::failure(&Answer::new(status, headers, &body), &self.target))
     }
 
-    async fn send(&self, request: Request, patience: Option<Duration>) -> Result<reqwest::Response> {
+    async fn send(
+        &self,
+        request: Request,
+        patience: Option<Duration>,
+    ) -> Result<reqwest::Response> {
         let url = request.url(self.target.url());
         let mut call = self.http.request(request.method().clone(), url);
         if let Some(patience) = request.patience().or(patience) {

@@ -153,7 +153,8 @@ fn say_checks(out: &Output, checks: &[Check]) -> Result {
         let (_, token) = words::check(&check.result);
         let name = text::clean(&check.name);
         let gap = " ".repeat(width.saturating_sub(text::width(&name)));
-        let line = format!("{} {name}{gap}  {}", out.styles().sign(token), text::clean(&check.detail));
+        let line =
+            format!("{} {name}{gap}  {}", out.styles().sign(token), text::clean(&check.detail));
         out.say(line.trim_end())?;
     }
     Ok(())

@@ -41,8 +41,7 @@ pub const REVIEWS: Names = Names {
     about: "image_name",
 };
 /// Devices, by name.
-pub const DEVICES: Names =
-    Names { path: &["devices"], items: "devices", name, about: "fleet" };
+pub const DEVICES: Names = Names { path: &["devices"], items: "devices", name, about: "fleet" };
 /// Fleets, by name.
 pub const FLEETS: Names = Names { path: &["fleets"], items: "fleets", name, about: "" };
 /// Policies, by name.
@@ -52,8 +51,7 @@ pub const POLICIES: Names =
 pub const RECEIVERS: Names =
     Names { path: &["receivers"], items: "receivers", name, about: "vendor" };
 /// Upstream registries, by name.
-pub const REGISTRIES: Names =
-    Names { path: &["image-registries"], items: "", name, about: "url" };
+pub const REGISTRIES: Names = Names { path: &["image-registries"], items: "", name, about: "url" };
 
 fn name(item: &Value) -> Option<String> {
     item.get("name")?.as_str().filter(|name| !name.is_empty()).map(str::to_owned)

@@ -32,8 +32,7 @@ impl Kind {
         if is_whole(typed) {
             return Ok(typed.to_ascii_lowercase());
         }
-        let page =
-            session.api.list(Request::get([self.path]), self.items, LOOKED_THROUGH).await?;
+        let page = session.api.list(Request::get([self.path]), self.items, LOOKED_THROUGH).await?;
         match self.matching(page.items(), typed).as_slice() {
             [one] => Ok((*one).to_owned()),
             [] => Err(self.unknown(page.items(), typed)),
@@ -78,8 +77,7 @@ impl Kind {
         let shown = shorten(ids.iter().copied());
         let some = shown.iter().take(5).map(|id| format!("`{id}`")).collect::<Vec<_>>().join(", ");
         let count = text::count(ids.len() as u64, self.noun);
-        Failure::usage(format!("`{typed}` may mean {count}: {some}"))
-            .hint("write more of the id")
+        Failure::usage(format!("`{typed}` may mean {count}: {some}")).hint("write more of the id")
     }
 }
 

@@ -102,8 +102,7 @@ pub async fn find_tag(session: &Session, typed: &str) -> Result<(Image, Tag, Vec
         return Ok((image, tag.clone(), tags));
     }
     let image = image.familiar();
-    let failure =
-        Failure::new(Exit::NotFound, format!("`{image}` has no tag `{name}`"));
+    let failure = Failure::new(Exit::NotFound, format!("`{image}` has no tag `{name}`"));
     Err(match nearest(&name, tags.iter().map(|tag| tag.tag.as_str())) {
         Some(nearest) => failure.hint(format!("did you mean `{image}:{nearest}`?")),
         None => failure.hint(format!("`slipway tag add {image}:{name}` adds it")),

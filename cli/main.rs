@@ -5,19 +5,34 @@
 //! - [`migrate`], [`psql`] and [`check`] are for whoever keeps the database.
 //! - [`simulate`] runs devices that are not there.
 //!
-//! Everything else are the operators' commands; they use the public API only.
+//! Everything else are the operators' [`commands`]; they use the public API only.
 
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::CompleteEnv;
+
+use options::Options;
 
 mod check;
+mod client;
+mod commands;
+mod complete;
 mod context;
+mod documents;
+mod failure;
+mod ids;
+mod images;
 mod migrate;
+mod nearest;
+mod options;
+mod output;
 mod psql;
 mod serve;
+mod session;
 mod simulate;
 mod up;
+mod watch;
 
 /// Half the memory per device stream (docs/PERFORMANCE.md).
 #[global_allocator]
@@ -27,6 +42,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 #[command(name = "slipway", version, propagate_version = true)]
 struct Cli {
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
     command: Commands,
 }
@@ -49,44 +66,62 @@ enum Commands {
     /// Keep Postgres only as long as standard input is open
     #[command(hide = true)]
     Guard(up::guard::Args),
+    #[command(flatten)]
+    Operator(commands::Command),
 }
 
+/// The commands that call no server: the operators' flags mean nothing to them, and their help does
+/// not show them.
+const WITHOUT_SERVER: [&str; 7] = ["up", "serve", "migrate", "psql", "check", "simulate", "guard"];
+
 fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing installed a crypto provider before");
+    CompleteEnv::with_factory(command).var(commands::COMPLETION_VARIABLE).complete();
     let cli = match Cli::from_arg_matches(&command().get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .expect("nothing installed a crypto provider before");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()
         .build()
         .expect("the runtime starts");
-    let code = runtime.block_on(run(cli.command));
+    let code = runtime.block_on(run(cli));
     // What still blocks, such as a read of standard input, does not hold the exit up.
     runtime.shutdown_background();
     code
 }
 
-async fn run(command: Commands) -> ExitCode {
+async fn run(Cli { options, command }: Cli) -> ExitCode {
     match command {
         Commands::Up(args) => up::run(args).await,
         Commands::Serve(service) => serve::run(service).await,
         Commands::Migrate(args) => told(migrate::run(&args).await),
         Commands::Psql(args) => psql::run(&args).await,
-        Commands::Check(args) => check::run(&args).await.unwrap_or_else(failed),
+        Commands::Check(args) => {
+            check::run(&args, options.json.is_some()).await.unwrap_or_else(failed)
+        }
         Commands::Simulate(args) => told(simulate::run(args).await),
         Commands::Guard(args) => up::guard::run(&args).await,
+        Commands::Operator(command) => commands::run(command, &options).await,
     }
 }
 
 /// The command line, with the environment variable of every flag of `serve`.
 fn command() -> Command {
-    Cli::command().mut_subcommand("serve", |serve| {
+    let command = Cli::command().mut_subcommand("serve", |serve| {
         serve::Service::NAMES.iter().fold(serve, |serve, name| {
             serve.mut_subcommand(name, |service| runtime::args::with_environment(service, name))
+        })
+    });
+    WITHOUT_SERVER.iter().fold(command, |command, name| {
+        command.mut_subcommand(name, |without| {
+            Options::augment_args(without).mut_args(|arg| {
+                let is_known = *name == "check" && arg.get_id().as_str() == "json";
+                if arg.is_global_set() && !is_known { arg.hide(true) } else { arg }
+            })
         })
     })
 }

@@ -81,10 +81,8 @@ impl Output {
         let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         written.map_err(|error| match error.kind() {
             ErrorKind::BrokenPipe => Failure::reader_gone(),
-            _ => {
-                Failure::new(Exit::Error, "standard output cannot be written; is there room?")
-                    .cause(&error)
-            }
+            _ => Failure::new(Exit::Error, "standard output cannot be written; is there room?")
+                .cause(&error),
         })
     }
 

@@ -195,7 +195,8 @@ fn next_link(answer: &Answer) -> Option<String> {
     let links = answer.header(&header::LINK)?;
     links.split(',').find_map(|link| {
         let (target, relation) = link.trim().split_once(';')?;
-        let is_next = relation.split(';').any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next"));
+        let is_next =
+            relation.split(';').any(|part| matches!(part.trim(), "rel=\"next\"" | "rel=next"));
         let target = target.trim().strip_prefix('<')?.strip_suffix('>')?;
         is_next.then(|| target.to_owned())
     })

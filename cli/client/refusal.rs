@@ -20,9 +20,7 @@ pub fn failure(answer: &Answer, target: &Target) -> Failure {
         None => unspoken(answer, target),
     };
     Failure::new(exit, what)
-        .hint_if(
-            refusal.hint.or_else(|| hint(answer.status(), refusal.reason.as_deref(), target)),
-        )
+        .hint_if(refusal.hint.or_else(|| hint(answer.status(), refusal.reason.as_deref(), target)))
         .reason(refusal.reason)
         .request_id(refusal.request_id.or_else(|| answer.request_id()))
 }
@@ -167,8 +165,7 @@ mod tests {
             let flat = refused(status, json!({"error": "x", "message": "y", "reason": reason}));
             assert_eq!(flat.exit().code(), code, "{status} {reason}");
             let details = json!({"reason": reason});
-            let nested =
-                json!({"error": {"code": "CONFLICT", "message": "y", "details": details}});
+            let nested = json!({"error": {"code": "CONFLICT", "message": "y", "details": details}});
             let nested = refused(status, nested);
             assert_eq!((nested.exit().code(), nested.what()), (code, "y"), "{status} {reason}");
         }
@@ -190,7 +187,10 @@ mod tests {
         let undo = json!({"message": "m", "details": {"undo_image": "redis:7.4"}});
         assert_eq!(refused(409, undo).hint_text(), Some("`slipway rollout create redis:7.4`"));
         let login = refused(401, Value::Null);
-        assert_eq!(login.what(), "http://127.0.0.1:4002 (context `local`) answered 401 Unauthorized");
+        assert_eq!(
+            login.what(),
+            "http://127.0.0.1:4002 (context `local`) answered 401 Unauthorized"
+        );
         assert!(login.hint_text().unwrap().contains("slipway login --context local"));
     }
 

@@ -139,8 +139,10 @@ pub fn token_from_environment() -> Option<Secret> {
 
 /// A gateway's URL.
 pub fn parse_url(text: &str) -> Result<Url> {
-    let wrong =
-        || Failure::usage(format!("`{text}` is no URL of a gateway")).hint(format!("write {USUAL_URL} or https://slipway.example"));
+    let wrong = || {
+        Failure::usage(format!("`{text}` is no URL of a gateway"))
+            .hint(format!("write {USUAL_URL} or https://slipway.example"))
+    };
     let url = Url::parse(text).map_err(|error| wrong().cause(&error))?;
     let is_plain = url.query().is_none() && url.fragment().is_none();
     let has_password = url.password().is_some() || !url.username().is_empty();

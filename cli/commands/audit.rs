@@ -133,8 +133,10 @@ async fn verify(session: &Session, from: Option<i64>) -> Result {
         session.out.document(members, answer.document())?;
     }
     if !verified.intact {
-        let what =
-            format!("the audit log is broken at entry {}: {}", verified.broken_at, verified.problem);
+        let what = format!(
+            "the audit log is broken at entry {}: {}",
+            verified.broken_at, verified.problem
+        );
         return Err(Failure::new(Exit::Error, what).hint(
             "keep a copy of the database as it is; `slipway audit list` shows the entries around it",
         ));

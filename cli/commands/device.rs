@@ -144,8 +144,7 @@ pub struct List {
 }
 
 /// Devices, by name or id.
-pub const KIND: Kind =
-    Kind { noun: "device", path: "devices", items: "devices", names: &["name"] };
+pub const KIND: Kind = Kind { noun: "device", path: "devices", items: "devices", names: &["name"] };
 
 /// Runs a verb.
 pub async fn run(verb: Verb, session: &Session) -> Outcome {

@@ -74,12 +74,7 @@ pub async fn run(args: Args, options: &Options, out: &Output) -> Outcome {
     report.end()
 }
 
-async fn examine(
-    args: &Args,
-    options: &Options,
-    out: &Output,
-    report: &mut Report<'_>,
-) -> Result {
+async fn examine(args: &Args, options: &Options, out: &Output, report: &mut Report<'_>) -> Result {
     let session = match Session::open(options, out) {
         Ok(session) => session,
         Err(failure) => return report.add(look::failed("context", &failure)),

@@ -182,8 +182,7 @@ async fn change(session: &Session, set: Set) -> Result {
             .hint("`slipway gate set --help` shows what can be set"));
     }
     session.confirm("this changes the gate for every image", set.yes)?;
-    let request =
-        Request::put(["gate"]).body(Value::Object(changes)).if_match(before.etag());
+    let request = Request::put(["gate"]).body(Value::Object(changes)).if_match(before.etag());
     let answer = session.call(request).await?;
     session.out.done(
         answer.document(),

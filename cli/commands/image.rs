@@ -229,9 +229,8 @@ async fn decide(session: &Session, typed: &str, wanted: Status) -> Result {
     let path = ["images".to_owned(), id.to_string()];
     let before = session.call(Request::get(path.clone())).await?;
     let was: Image = before.read()?;
-    let request = Request::put(path)
-        .body(json!({"approval_status": wanted.word()}))
-        .if_match(before.etag());
+    let request =
+        Request::put(path).body(json!({"approval_status": wanted.word()})).if_match(before.etag());
     let answer = session.call(request).await?;
     let image: Image = answer.read()?;
     let name = image.familiar();

@@ -78,12 +78,8 @@ pub enum Verb {
 }
 
 /// Policies, by name or id.
-pub const KIND: Kind = Kind {
-    noun: "policy",
-    path: "policies",
-    items: "policies",
-    names: &["name", "image_pattern"],
-};
+pub const KIND: Kind =
+    Kind { noun: "policy", path: "policies", items: "policies", names: &["name", "image_pattern"] };
 
 /// Runs a verb.
 pub async fn run(verb: Verb, session: &Session) -> Outcome {
@@ -228,7 +224,11 @@ async fn remove(session: &Session, typed: &str) -> Result {
     let policy: Policy = crate::client::read(policy)?;
     session.out.done(
         answer.document(),
-        &format!("Removed the policy `{}`; pushes of {} follow it no more.", policy.title(), policy.image_pattern),
+        &format!(
+            "Removed the policy `{}`; pushes of {} follow it no more.",
+            policy.title(),
+            policy.image_pattern
+        ),
         "slipway policy apply FILE, with what `slipway policy show --json` printed before",
     )
 }

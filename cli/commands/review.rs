@@ -277,7 +277,10 @@ fn redriven(decision: &Decision) -> String {
     })
     .collect();
     match parts.is_empty() {
-        true => format!("{} on", if total == 1 { "its push goes".to_owned() } else { format!("its {total} pushes go") }),
+        true => format!(
+            "{} on",
+            if total == 1 { "its push goes".to_owned() } else { format!("its {total} pushes go") }
+        ),
         false => parts.join(", "),
     }
 }
@@ -316,7 +319,10 @@ async fn several(session: &Session, ids: &[String], vote: &Vote) -> Outcome {
         session.out.note("undo: slipway image reject IMAGE, or slipway image approve IMAGE");
     }
     if failed > 0 {
-        return Err(Failure::new(Exit::Conflict, format!("{failed} of {all} could not be decided")));
+        return Err(Failure::new(
+            Exit::Conflict,
+            format!("{failed} of {all} could not be decided"),
+        ));
     }
     Ok(Exit::Done)
 }

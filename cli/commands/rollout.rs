@@ -163,8 +163,10 @@ async fn list(session: &Session, filter: List) -> Result {
         return Ok(());
     };
     let rollouts: Vec<Rollout> = page.read_items()?;
-    table(&rollouts)
-        .print(&session.out, "there is no such rollout; `slipway push test IMAGE:TAG` may begin one")
+    table(&rollouts).print(
+        &session.out,
+        "there is no such rollout; `slipway push test IMAGE:TAG` may begin one",
+    )
 }
 
 /// Rollouts as a table.

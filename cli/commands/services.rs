@@ -131,7 +131,10 @@ mod tests {
             service("old", "docker.io/library/busybox:1", ""),
         ];
         let change = Change {
-            set: vec![("web".into(), "nginx:2".into()), ("new".into(), "grafana/grafana:11".into())],
+            set: vec![
+                ("web".into(), "nginx:2".into()),
+                ("new".into(), "grafana/grafana:11".into()),
+            ],
             remove: vec!["old".into()],
             file: None,
         };

@@ -212,13 +212,19 @@ mod tests {
                 rollout("in_progress", "", ""),
                 rollout("paused", "OPERATOR", "alice paused it"),
             ],
-            reviews: vec![serde_json::from_value(json!({
-                "id": id, "status": "pending", "repository": "docker.io/library/memcached",
-                "scope": "image", "held_pushes": 2,
-            }))
-            .unwrap()],
+            reviews: vec![
+                serde_json::from_value(json!({
+                    "id": id, "status": "pending", "repository": "docker.io/library/memcached",
+                    "scope": "image", "held_pushes": 2,
+                }))
+                .unwrap(),
+            ],
             receivers: vec![
-                Receiver { name: "hub".into(), refused_since: 14, last_refusal: Some("bad signature".into()) },
+                Receiver {
+                    name: "hub".into(),
+                    refused_since: 14,
+                    last_refusal: Some("bad signature".into()),
+                },
                 Receiver { name: "good".into(), refused_since: 0, last_refusal: None },
             ],
             pushes: Vec::new(),

@@ -164,8 +164,7 @@ async fn revoke(session: &Session, typed: &str) -> Result {
     };
     let path = ["tokens".to_owned(), id.to_string()];
     let answer = session.call(Request::delete(path)).await?;
-    let sentence =
-        format!("Revoked the token `{typed}`; it stops working everywhere within 10 s.");
+    let sentence = format!("Revoked the token `{typed}`; it stops working everywhere within 10 s.");
     let undo = "none; `slipway token create` makes another one";
     session.out.done(answer.document(), &sentence, undo)
 }

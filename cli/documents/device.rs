@@ -154,7 +154,9 @@ impl Device {
             Self { online: false, .. } => known("offline", Token::Off),
             Self { in_sync: true, .. } => known("good", Token::Good),
             Self { target: Target { generation: 0, .. }, .. } => known("no target", Token::Wait),
-            device if device.services.iter().any(Report::is_failing) => known("failing", Token::Bad),
+            device if device.services.iter().any(Report::is_failing) => {
+                known("failing", Token::Bad)
+            }
             _ => known("changing", Token::Move),
         }
     }

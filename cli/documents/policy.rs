@@ -247,7 +247,10 @@ mod tests {
         assert_eq!(staged.steps(), "10 %, 100 % watched 60 s then asks you");
         assert_eq!(staged.stops(), "more than 20 % failed, or 3 in a row: then devices go back");
         let auto = policy(json!({"update_strategy": "auto"}));
-        assert_eq!((auto.devices(), auto.steps()), ("the whole fleet".into(), "all at once".into()));
+        assert_eq!(
+            (auto.devices(), auto.steps()),
+            ("the whole fleet".into(), "all at once".into())
+        );
         let sized = policy(json!({"update_strategy": "staged", "batch_size": 3}));
         assert_eq!(sized.steps(), "3 devices each");
     }

@@ -76,7 +76,8 @@ pub fn parse_duration(text: &str) -> Result<std::time::Duration, String> {
             Some('d') => 86_400,
             Some(_) | None => return Err(wrong()),
         };
-        seconds = amount.checked_mul(unit).and_then(|n| n.checked_add(seconds)).ok_or_else(wrong)?;
+        seconds =
+            amount.checked_mul(unit).and_then(|n| n.checked_add(seconds)).ok_or_else(wrong)?;
         rest = rest[digits + 1..].trim_start();
     }
     Ok(std::time::Duration::from_secs(seconds))

@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn whatever_is_there_is_seen() {
-        let tally = Tally { succeeded: 181, failed: 6, active: 58, queued: 235, ..Tally::default() };
+        let tally =
+            Tally { succeeded: 181, failed: 6, active: 58, queued: 235, ..Tally::default() };
         assert_eq!(draw(tally, 480, Styles::plain()), "[===x~.....]");
         let one = Tally { succeeded: 999, failed: 1, ..Tally::default() };
         assert_eq!(draw(one, 1_000, Styles::plain()), "[=========x]");
@@ -75,8 +76,7 @@ mod tests {
     fn every_bar_has_ten_cells() {
         for size in 1..60 {
             for failed in 0..=size {
-                let tally =
-                    Tally { failed, succeeded: (size - failed) / 2, ..Tally::default() };
+                let tally = Tally { failed, succeeded: (size - failed) / 2, ..Tally::default() };
                 let rest = size - failed - tally.succeeded;
                 let tally = Tally { queued: rest / 2, active: rest - rest / 2, ..tally };
                 assert_eq!(draw(tally, size, Styles::plain()).len(), 12, "{tally:?}");

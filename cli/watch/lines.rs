@@ -34,9 +34,10 @@ impl Lines {
             }
         }
         let line = progress(picture);
-        let is_known = self.last.as_ref().is_some_and(|(last, since)| {
-            *last == line && since.elapsed() < SILENCE
-        });
+        let is_known = self
+            .last
+            .as_ref()
+            .is_some_and(|(last, since)| *last == line && since.elapsed() < SILENCE);
         if !is_known {
             out.say(&format!("{at} {line}"))?;
             self.last = Some((line, Instant::now()));
@@ -126,8 +127,14 @@ mod tests {
     use crate::documents::rollout::Batch;
 
     fn picture(state: &str) -> Picture {
-        let tally =
-            Tally { succeeded: 204, failed: 8, active: 41, queued: 221, deferred: 6, ..Tally::default() };
+        let tally = Tally {
+            succeeded: 204,
+            failed: 8,
+            active: 41,
+            queued: 221,
+            deferred: 6,
+            ..Tally::default()
+        };
         let batch = |number, state: &str, tally| Batch {
             number,
             size: 480,
@@ -165,7 +172,13 @@ mod tests {
     #[test]
     fn on_the_way_back_a_line_tells_the_whole_rollout() {
         let mut picture = picture("rolling_back");
-        picture.rollout.tally = Tally { reverted: 71, reverting: 48, revert_failed: 1, queued: 600, ..Tally::default() };
+        picture.rollout.tally = Tally {
+            reverted: 71,
+            reverting: 48,
+            revert_failed: 1,
+            queued: 600,
+            ..Tally::default()
+        };
         assert_eq!(
             progress(&picture),
             "restored=71 moving=48 failed=1 untouched=600 next=rolled-back state=rolling-back"

@@ -121,7 +121,8 @@ fn draw(picture: &Picture, (width, height): (usize, usize), styles: Styles) -> V
         let told = told(rollout, group);
         lines.push(line.render(width, styles) + &bar + &told.render(rest, styles));
         let trunk = if is_last { "  " } else { trunk };
-        let own = failing.iter().filter(|part| (group.first..=group.last).contains(&part.batch_number));
+        let own =
+            failing.iter().filter(|part| (group.first..=group.last).contains(&part.batch_number));
         for part in own {
             if left == 0 {
                 break;

@@ -27,7 +27,12 @@ async fn find(session: &Session, typed: &str) -> Result<(Device, Answer)> {
     Ok((answer.read()?, answer))
 }
 
-async fn update(session: &Session, device: &Device, seen: &Answer, change: Value) -> Result<Answer> {
+async fn update(
+    session: &Session,
+    device: &Device,
+    seen: &Answer,
+    change: Value,
+) -> Result<Answer> {
     let request = Request::patch([KIND.path, &*device.id]).if_match(seen.etag()).body(change);
     session.call(request).await
 }

@@ -116,7 +116,8 @@ pub async fn target(session: &Session, typed: &str) -> Result {
     let request = Request::get([KIND.path, &*id, "target"]);
     let Some(answer) = session.show(request).await? else { return Ok(()) };
     let target: Target = answer.read()?;
-    let empty = format!("it should run nothing; `slipway device target {typed} --set SERVICE=IMAGE:TAG`");
+    let empty =
+        format!("it should run nothing; `slipway device target {typed} --set SERVICE=IMAGE:TAG`");
     wanted(&target.services).print(&session.out, &empty)
 }
 

@@ -71,14 +71,18 @@ pub async fn health(session: &Session) -> Result<Seen> {
     };
     let process = |(name, word): (&String, &String)| match word.as_str() {
         "healthy" => Finding::ok(name, "healthy"),
-        word => Finding::fail(name, word, format!("look at the log of `{name}`, or start it again")),
+        word => {
+            Finding::fail(name, word, format!("look at the log of `{name}`, or start it again"))
+        }
     };
     let processes = health.services.iter().map(process).collect();
     Ok(Seen { server, clock: clock(answer.time(), Clock::system().now()), processes })
 }
 
 fn clock(server: Option<DateTime<Utc>>, here: DateTime<Utc>) -> Finding {
-    let Some(server) = server else { return Finding::ok("clock", "the server does not tell its time") };
+    let Some(server) = server else {
+        return Finding::ok("clock", "the server does not tell its time");
+    };
     let apart = (server - here).abs();
     let told = time::seconds(apart.num_seconds().unsigned_abs());
     match apart > CLOCK {
@@ -223,9 +227,9 @@ async fn keys(session: &Session) -> Result<Finding> {
     let page = session.api.list(request, "enrolment_keys", 500).await?;
     let now = session.now(page.time());
     let keys: Vec<Key> = page.read_items()?;
-    let good = keys.iter().filter(|key| {
-        key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now)
-    });
+    let good = keys
+        .iter()
+        .filter(|key| key.revoked_at.is_none() && key.expires_at.is_none_or(|end| end > now));
     let good: Vec<_> = good.collect();
     let ending = good.iter().filter_map(|key| Some((key, key.expires_at?)));
     let ending = ending.filter(|(_, end)| *end - now < SOON).min_by_key(|(_, end)| *end);

@@ -92,7 +92,9 @@ pub async fn create(session: &Session, create: Create) -> Result {
             .hint("add --fleet, --label or --device; --whole-fleet takes every device"));
     }
     if selector.is_some() && create.whole_fleet {
-        return Err(Failure::usage("--whole-fleet takes every device; leave out the other choices"));
+        return Err(Failure::usage(
+            "--whole-fleet takes every device; leave out the other choices",
+        ));
     }
     let strategy = match create.strategy {
         Strategy::Auto => "auto",
@@ -167,9 +169,8 @@ async fn change(session: &Session, known: &Value, rule: Value, yes: bool) -> Res
     let left_out = before_rule.as_object().into_iter().flatten().map(|(name, _)| name);
     let mut whole: Map<_, _> = left_out.map(|name| (name.clone(), Value::Null)).collect();
     whole.extend(rule.as_object().cloned().unwrap_or_default());
-    let request = Request::put([KIND.path, &*before.id])
-        .if_match(etag(known))
-        .body(Value::Object(whole));
+    let request =
+        Request::put([KIND.path, &*before.id]).if_match(etag(known)).body(Value::Object(whole));
     let answer = session.call(request).await?;
     let policy: Policy = answer.read()?;
     let sentence = match policy.revision == before.revision {

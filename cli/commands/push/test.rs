@@ -115,7 +115,8 @@ fn tell(session: &Session, answer: &Answer, image: &str) -> Outcome {
         }
     }
     if pushes.is_empty() {
-        let message = document.get("message").and_then(Value::as_str).unwrap_or("nothing to decide");
+        let message =
+            document.get("message").and_then(Value::as_str).unwrap_or("nothing to decide");
         say(session, &text::clean(message))?;
     }
     Ok(exit)

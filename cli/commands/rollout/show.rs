@@ -138,10 +138,14 @@ fn batches(batches: &[Batch], now: DateTime<Utc>) -> Table {
         Table::new(&[">BATCH", ">DEVICES", ">OK", ">FAILED", ">MOVING", ">WAITING", "STATE"]);
     for batch in batches {
         let (word, token) = match Stage::of(batch, now) {
-            Stage::Waiting if batch.gated => ("waits for you to promote it".to_owned(), Token::Need),
+            Stage::Waiting if batch.gated => {
+                ("waits for you to promote it".to_owned(), Token::Need)
+            }
             Stage::Waiting => ("waiting".to_owned(), Token::Wait),
             Stage::Running => ("running".to_owned(), Token::Move),
-            Stage::Soaking(end) => (format!("watched, ends {}", time::until(end, now)), Token::Move),
+            Stage::Soaking(end) => {
+                (format!("watched, ends {}", time::until(end, now)), Token::Move)
+            }
             Stage::Complete => ("complete".to_owned(), Token::Good),
         };
         let tally = batch.tally;

@@ -138,8 +138,7 @@ pub async fn roll_back(session: &Session, rollback: Rollback) -> Result {
     let (id, rollout) = find(session, &rollback.order.rollout).await?;
     session.confirm_many(&going_back(&rollout), touched(&rollout), rollback.yes)?;
     let answer = send(session, &id, "rollback", reason(&rollback.order)).await?;
-    let sentence =
-        format!("Rolling back {}; {} back.", rollout.image(), goes(touched(&rollout)));
+    let sentence = format!("Rolling back {}; {} back.", rollout.image(), goes(touched(&rollout)));
     session.out.done(&answer, &sentence, &again(&rollout))
 }
 
