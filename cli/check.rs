@@ -153,7 +153,7 @@ impl Place {
 
     /// Secrets whose very text is looked for.
     fn known(&self) -> Vec<Secret> {
-        self.data.as_ref().map(|data| secrets::of(data)).unwrap_or_default()
+        self.data.as_ref().map(secrets::of).unwrap_or_default()
     }
 }
 

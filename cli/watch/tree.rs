@@ -74,13 +74,17 @@ impl Line {
         let mut room = width.saturating_sub(1);
         let mut line = String::new();
         for (piece, token) in &self.0 {
+            let is_cut = text::width(piece) > room;
+            if is_cut && room < text::width(styles.ellipsis()) {
+                break;
+            }
             let shown = text::cut(piece, room, styles.ellipsis());
             room = room.saturating_sub(text::width(&shown));
             match token {
                 Some(token) => line += &styles.paint(*token, &shown),
                 None => line += &shown,
             }
-            if shown.len() < piece.len() {
+            if is_cut {
                 break;
             }
         }

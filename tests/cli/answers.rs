@@ -34,9 +34,9 @@ fn a_list_is_a_table_with_the_long_column_last() {
     let server = Server::start().on("GET /api/v1/rollouts", rollouts());
     let run = Machine::signed_in(&server).run("rollout list");
     assert_snapshot!(run.answer(), @r"
-    ROLLOUT   IMAGE                           DONE  STATE        NEXT
-    0198f3a4  ghcr.io/edge/gateway:5.2.0  323/1200  in progress  batch 4 about 15:24 (262 to go, then soak 30 min)
-    0198f2c0  redis:7.5-alpine                4/25  paused       you: 3 failures in a row
+    ROLLOUT   IMAGE                            DONE  STATE        NEXT
+    0198f3a4  ghcr.io/edge/gateway:5.2.0  323/1,200  in progress  batch 4 about 15:24 (262 to go, then soak 30 min)
+    0198f2c0  redis:7.5-alpine                 4/25  paused       you: 3 failures in a row
     ");
     assert_eq!(run.err, "");
 }
@@ -143,7 +143,7 @@ fn status_tells_what_runs_what_moves_and_who_is_needed() {
     review of redis:7.6-alpine   new tag, holds 1 push     slipway review show 0198f2c0
 
     Under way
-    ROLLOUT   IMAGE                             DONE  STATE        NEXT
+    ROLLOUT   IMAGE                            DONE  STATE        NEXT
     0198f3a4  ghcr.io/edge/gateway:5.2.0  323/1,200  in progress  batch 4 about 15:24 (262 to go, then soak 30 min)
     0198f2c0  redis:7.5-alpine                 4/25  paused       you: 3 failures in a row
 

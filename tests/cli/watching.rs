@@ -144,8 +144,8 @@ fn on_a_terminal_the_tree_is_drawn_in_place() {
     let screen = String::from_utf8(screen).unwrap();
     let frames: Vec<_> = screen.split("\u{1b}[J").collect();
     assert_eq!(frames.len(), 4, "each change is a frame over the one before: {screen}");
-    assert!(frames[0].contains("`- 2   6 waits for batch 1"), "{screen}");
+    assert!(frames[0].contains("`- 2    6 \u{1b}[2mwaits for batch 1"), "{screen}");
     assert!(frames[1].contains("[\u{1b}[32m==========\u{1b}[0m]"), "batch 1 is done: {screen}");
-    assert!(frames[2].contains("north-003 health check failed"), "{screen}");
+    assert!(frames[2].contains(" north-003 health check failed"), "{screen}");
     assert!(frames[3].ends_with("redis:7.5-alpine is on 9 devices.\r\n"), "{screen}");
 }
