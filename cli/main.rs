@@ -28,6 +28,7 @@ mod nearest;
 mod options;
 mod output;
 mod psql;
+mod secrets;
 mod serve;
 mod session;
 mod simulate;

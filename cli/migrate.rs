@@ -8,6 +8,8 @@ use runtime::secret::{self, Secret};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
+use crate::secrets;
+
 /// Every process that owns a schema.
 pub const SCHEMAS: [&Schema; 4] =
     [&registry::SCHEMA, &approval::SCHEMA, &rollout::SCHEMA, &access::SCHEMA];
@@ -22,6 +24,10 @@ pub struct Args {
     /// there keep their password
     #[arg(long, value_name = "DIR", env = "MIGRATE_ROLES_DIR")]
     roles_dir: PathBuf,
+    /// Folder for what the processes know each other by, for the sealing key and for the
+    /// administrator's token; what is missing is made
+    #[arg(long, value_name = "DIR", env = "MIGRATE_SECRETS_DIR")]
+    secrets_dir: Option<PathBuf>,
 }
 
 /// Makes roles and schemas, and says what there is.
@@ -34,6 +40,14 @@ pub async fn run(args: &Args) -> Result<()> {
         println!("{}: schema and role `{}` are up to date", schema.name, schema.role);
     }
     println!("connection URLs of the roles: {}/<process>.url", args.roles_dir.display());
+    if let Some(folder) = &args.secrets_dir {
+        std::fs::create_dir_all(folder)
+            .with_context(|| format!("the folder `{}` cannot be made", folder.display()))?;
+        secrets::prepare(folder)?;
+        let admin = folder.join("admin-token");
+        secrets::admin_token(&args.roles_dir, &admin).await?;
+        println!("administrator's token: {}", admin.display());
+    }
     Ok(())
 }
 

@@ -13,7 +13,6 @@ pub mod guard;
 mod log_file;
 mod processes;
 mod screen;
-mod secrets;
 mod server;
 
 use std::net::SocketAddr;
@@ -25,8 +24,7 @@ use anyhow::{Context as _, Result, bail};
 use runtime::secret::Secret;
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::context;
-use crate::migrate;
+use crate::{context, migrate, secrets};
 
 pub use data_dir::DataDir;
 use endpoints::Endpoints;
@@ -129,7 +127,8 @@ impl Up {
         step("Applying migrations");
         migrate::apply(&owner_url, &data.roles()).await?;
         data.write_version()?;
-        let admin = secrets::prepare(data).await?;
+        secrets::prepare(&data.folder("secrets")?)?;
+        let admin = secrets::admin_token(&data.roles(), &data.admin_token()).await?;
 
         step("Starting the processes");
         endpoints.write(data)?;

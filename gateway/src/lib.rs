@@ -21,13 +21,15 @@
 //! What must hold:
 //!
 //! - A call carries the caller's own credential, so that it counts as the caller's. The gateway proves
-//!   itself beside it, with headers that no caller can set. In its own name it only hands webhooks on.
+//!   itself beside it, with headers that no caller can set. In its own name it only hands webhooks on,
+//!   and shows what happened to a thing that the caller was shown.
 //! - Paths, names, status codes and shapes are those of the API's documents, family by family; also
 //!   the 404 of a path that no route has is told in the shape of the family it would belong to.
 //! - A member, parameter or header that is not understood is refused by name: a misspelt filter must
 //!   never widen a rollout. Webhook bodies are the exception; they are not read here at all.
 //! - Nothing is read without a limit, and nothing is waited for without an end.
-//! - Only reads are tried again, and only while a process is away. A change is sent once.
+//! - Only what may come twice is tried again: reads, and webhooks, which `approval` knows again. A change
+//!   is sent once.
 //! - The path is never logged, only the route's pattern: a path may hold a receiver's token.
 //! - The handlers are the one truth of REST: the OpenAPI document is made of them.
 

@@ -35,7 +35,7 @@ use crate::error::{Family, FlatError, NestedError};
         (name = "rollouts", description = "Images on their way to devices."),
         (name = "devices", description = "The fleet, and what it should run."),
         (name = "device state", description = "What simple devices call."),
-        (name = "upstreams", description = "Image registries elsewhere."),
+        (name = "image-registries", description = "Image registries elsewhere."),
         (name = "access", description = "Who may do what."),
         (name = "audit", description = "Who did what."),
         (name = "events", description = "What happens, as it happens."),

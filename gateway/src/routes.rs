@@ -15,6 +15,7 @@ pub mod health;
 pub mod history;
 pub mod images;
 pub mod me;
+pub mod overview;
 pub mod policies;
 pub mod pushes;
 pub mod receivers;
@@ -48,6 +49,7 @@ pub fn all() -> OpenApiRouter<App> {
         audit::routes(),
         events::routes(),
         health::routes(),
+        overview::routes(),
         me::routes(),
     ];
     families.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge)

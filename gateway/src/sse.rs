@@ -95,7 +95,8 @@ pub struct EventStream {
     pub clock: Clock,
     /// Ends it.
     pub lifecycle: Lifecycle,
-    /// Its place.
+    /// Its place, given back with the stream.
+    #[expect(dead_code, reason = "it is held, not read")]
     pub place: Place,
 }
 

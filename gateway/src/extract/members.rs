@@ -175,30 +175,30 @@ mod tests {
 
     #[test]
     fn a_member_that_is_not_known_is_refused_by_its_name_and_place() {
-        insta::assert_snapshot!(refused("{\"nmae\": 1}"), @"");
-        insta::assert_snapshot!(refused("{\"batches\": [{\"count\": 1}, {\"cuont\": 1}]}"), @"");
+        insta::assert_snapshot!(refused("{\"nmae\": 1}"), @"`nmae`: unknown field `nmae`, expected `name` or `batches` at line 1 column 7; correct it or leave it out");
+        insta::assert_snapshot!(refused("{\"batches\": [{\"count\": 1}, {\"cuont\": 1}]}"), @"`batches[1].cuont`: unknown field `cuont`, expected `count` at line 1 column 35; correct it or leave it out");
     }
 
     #[test]
     fn a_wrong_value_is_told_with_its_path_line_and_column() {
-        insta::assert_snapshot!(refused("{\n \"batches\": [{\"count\": \"one\"}]}"), @"");
-        insta::assert_snapshot!(refused("{\"batches\": [{}]}"), @"");
-        insta::assert_snapshot!(refused("[\"x\", []]"), @"");
-        insta::assert_snapshot!(refused("7"), @"");
+        insta::assert_snapshot!(refused("{\n \"batches\": [{\"count\": \"one\"}]}"), @r#"`batches[0].count`: invalid type: string "one", expected u32 at line 2 column 28; correct it or leave it out"#);
+        insta::assert_snapshot!(refused("{\"batches\": [{}]}"), @"`batches[0].count`: missing field `count` at line 1 column 15; correct it or leave it out");
+        insta::assert_snapshot!(refused("[\"x\", []]"), @"`body`: invalid type: sequence, expected an object at line 1 column 1; correct it or leave it out");
+        insta::assert_snapshot!(refused("7"), @"`body`: invalid type: integer `7`, expected an object at line 1 column 1; correct it or leave it out");
     }
 
     #[test]
     fn a_member_given_twice_is_refused() {
-        insta::assert_snapshot!(refused("{\"name\": \"a\", \"name\": \"b\"}"), @"");
+        insta::assert_snapshot!(refused("{\"name\": \"a\", \"name\": \"b\"}"), @"`name`: duplicate field `name` at line 1 column 20; correct it or leave it out");
     }
 
     #[test]
     fn what_is_no_json_is_told_with_line_and_column() {
-        insta::assert_snapshot!(refused("{\n\"name\": \n"), @"");
-        insta::assert_snapshot!(refused("{} {}"), @"");
-        insta::assert_snapshot!(refused(""), @"");
+        insta::assert_snapshot!(refused("{\n\"name\": \n"), @"the body is no JSON: EOF while parsing a value at line 3 column 0; mend it there");
+        insta::assert_snapshot!(refused("{} {}"), @"the body is no JSON: trailing characters at line 1 column 4; mend it there");
+        insta::assert_snapshot!(refused(""), @"the body is no JSON: EOF while parsing a value at line 1 column 0; mend it there");
         let deep = format!("{{\"id\": {}", "[".repeat(100_000));
-        insta::assert_snapshot!(refused(&deep), @"");
+        insta::assert_snapshot!(refused(&deep), @"the body is no JSON: EOF while parsing a list at line 1 column 100007; mend it there");
     }
 
     proptest! {

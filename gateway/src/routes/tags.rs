@@ -151,7 +151,8 @@ impl From<ScanStatus> for pb::ScanStatus {
 struct NewTag {
     /// The tag.
     tag: String,
-    /// What it points at: `sha256:` and 64 hex digits.
+    /// What it points at: `sha256:` and 64 hex digits. One that is cut off with dots is left out, with
+    /// a warning.
     digest: Option<String>,
     /// Compressed size.
     size_bytes: Option<i64>,
@@ -261,9 +262,10 @@ async fn create_tag(
     At(image_id): At<i64>,
     Body(new): Body<NewTag>,
 ) -> Result<Created<Tag>, Fault> {
+    let (digest, warning) = printed(new.digest.unwrap_or_default());
     let tag = pb::Tag {
         tag: new.tag,
-        digest: new.digest.unwrap_or_default(),
+        digest,
         size_bytes: new.size_bytes.unwrap_or_default(),
         architecture: new.architecture.unwrap_or_default(),
         os: new.os.unwrap_or_default(),
@@ -273,10 +275,20 @@ async fn create_tag(
         ..pb::Tag::default()
     };
     let request = pb::CreateTagRequest { image_id, tag: Some(tag) };
-    let tag = relay.images().create_tag(request).await?.into_inner();
+    let mut tag = relay.images().create_tag(request).await?.into_inner();
+    tag.warnings.extend(warning);
     let location = format!("/api/v1/images/{}/tags/{}", tag.image_id, tag.id);
     let etag = tag.etag.clone();
     Ok(Created::new(location, Tag::from(tag)).tagged(etag))
+}
+
+/// A digest as documents print it, cut off with dots, names nothing: it counts as not given.
+fn printed(digest: String) -> (String, Option<String>) {
+    if !digest.ends_with("...") && !digest.ends_with('…') {
+        return (digest, None);
+    }
+    let warning = format!("`digest`: `{digest}` is cut off and was left out; give all 64 digits");
+    (String::new(), Some(warning))
 }
 
 /// Change a tag

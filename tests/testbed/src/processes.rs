@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use agent::profile::Profile;
 use runtime::client::{self, Identity, Outbound};
 use runtime::secret::Secret;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
 use tonic_health::pb::HealthCheckRequest;
@@ -56,7 +56,19 @@ impl Processes {
     ///
     /// When they do not serve.
     pub async fn start_with(program: &str, environment: &[(&str, &str, &str)]) -> Self {
-        let database = Database::create().await;
+        Self::start_on(Database::create().await, program, environment).await
+    }
+
+    /// Starts all of them on this database.
+    ///
+    /// # Panics
+    ///
+    /// When they do not serve.
+    pub async fn start_on(
+        database: Database,
+        program: &str,
+        environment: &[(&str, &str, &str)],
+    ) -> Self {
         let tokens = Tokens::create(&database).await;
         let ports: BTreeMap<_, _> =
             PROCESSES.into_iter().chain(["link"]).map(|name| (name, free_port())).collect();
@@ -119,9 +131,18 @@ impl Processes {
     }
 
     fn signal(&self, name: &str, signal: Signal) {
-        let process = &self.running[name];
-        let id = process.child.id().and_then(|id| i32::try_from(id).ok()).unwrap();
-        rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), signal).unwrap();
+        rustix::process::kill_process(Pid::from_raw(self.id(name)).unwrap(), signal).unwrap();
+    }
+
+    /// The number by which the system knows a process.
+    ///
+    /// # Panics
+    ///
+    /// When it does not run.
+    #[must_use]
+    pub fn id(&self, name: &str) -> i32 {
+        let id = self.running[name].child.id();
+        id.and_then(|id| i32::try_from(id).ok()).expect("the process runs")
     }
 
     /// Devices that run what is asked for, on which nothing goes wrong but what the profile says.

@@ -65,7 +65,15 @@ impl Slipway {
     ///
     /// When there is no Postgres or no port.
     pub async fn start_with(settings: Settings) -> Self {
-        let database = Database::create().await;
+        Self::start_on(Database::create().await, settings).await
+    }
+
+    /// Starts one on this database.
+    ///
+    /// # Panics
+    ///
+    /// When there is no port.
+    pub async fn start_on(database: Database, settings: Settings) -> Self {
         let tokens = Tokens::create(&database).await;
         let lifecycle = Lifecycle::new();
         let mut listeners = Vec::new();
