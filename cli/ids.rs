@@ -106,6 +106,12 @@ pub fn short(id: &str) -> &str {
     if is_whole(id) { &id[..LEAST] } else { id }
 }
 
+/// Whether the text may be the beginning of an id, long enough to be taken for one.
+pub fn is_beginning(text: &str) -> bool {
+    (LEAST..36).contains(&text.len())
+        && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
+}
+
 /// Whether the text is a whole UUID.
 fn is_whole(text: &str) -> bool {
     let dashes = [8, 13, 18, 23];

@@ -12,7 +12,7 @@ use crate::client::Request;
 use crate::complete::{self, POLICIES, ROLLOUTS};
 use crate::documents::rollout::Rollout;
 use crate::failure::{Exit, Outcome, Result};
-use crate::ids::{Kind, shorten};
+use crate::ids::{self, Kind, shorten};
 use crate::output::{Cell, Table, text, time};
 use crate::session::Session;
 use crate::watch;
@@ -130,7 +130,7 @@ pub async fn run(verb: Verb, session: &Session) -> Outcome {
         Verb::Devices(devices) => show::devices(session, devices).await?,
         Verb::Watch { rollout, timeout } => {
             let id = match rollout {
-                Some(rollout) => KIND.resolve(session, &rollout).await?,
+                Some(rollout) => resolve(session, &rollout).await?,
                 None => watch::newest(session, timeout).await?,
             };
             return watch::run(session, &id, timeout).await;
@@ -196,9 +196,20 @@ pub fn without_devices(id: &str) -> Request {
     Request::get([KIND.path, id, "explain"])
 }
 
+/// The whole id of what was typed. The server knows rollouts by the beginning of their id.
+async fn resolve(session: &Session, typed: &str) -> Result<String> {
+    if ids::is_beginning(typed) {
+        let answer = session.api.ask(without_devices(&typed.to_ascii_lowercase())).await?;
+        if answer.is_success() {
+            return Ok(Rollout::of(answer.document())?.id);
+        }
+    }
+    KIND.resolve(session, typed).await
+}
+
 /// Reads the rollout that was typed.
 async fn find(session: &Session, typed: &str) -> Result<(String, Rollout)> {
-    let id = KIND.resolve(session, typed).await?;
+    let id = resolve(session, typed).await?;
     let answer = session.call(without_devices(&id)).await?;
     Ok((id, Rollout::of(answer.document())?))
 }

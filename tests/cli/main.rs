@@ -11,3 +11,4 @@ mod shells;
 mod slipway;
 mod steering;
 mod watching;
+mod whole;

@@ -15,6 +15,7 @@ pub const TOKEN: &str = "ghd_never-to-be-seen-0123456789abcdef";
 #[derive(Debug)]
 pub struct Machine {
     home: TempDir,
+    token: String,
 }
 
 /// What a run came to.
@@ -31,15 +32,20 @@ pub struct Run {
 impl Machine {
     /// A machine without contexts.
     pub fn new() -> Self {
-        Self { home: tempfile::tempdir().unwrap() }
+        Self { home: tempfile::tempdir().unwrap(), token: TOKEN.to_owned() }
     }
 
     /// A machine with a context for a server, signed in.
     pub fn signed_in(server: &Server) -> Self {
-        let machine = Self::new();
+        Self::signed_in_at(&server.url, TOKEN)
+    }
+
+    /// A machine with a context for a URL and a token.
+    pub fn signed_in_at(url: &str, token: &str) -> Self {
+        let machine = Self { token: token.to_owned(), ..Self::new() };
         let contexts = serde_json::json!({
             "current": "test",
-            "contexts": {"test": {"url": server.url, "token": TOKEN}},
+            "contexts": {"test": {"url": url, "token": token}},
         });
         let path = machine.contexts();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -88,10 +94,8 @@ impl Machine {
             out: text(output.stdout),
             err: text(output.stderr),
         };
-        assert!(
-            !run.out.contains(TOKEN) && !run.err.contains(TOKEN),
-            "the token was told: {run:?}"
-        );
+        let is_told = run.out.contains(&self.token) || run.err.contains(&self.token);
+        assert!(!is_told, "the token was told: {run:?}");
         run
     }
 }

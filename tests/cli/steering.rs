@@ -36,7 +36,7 @@ fn a_pause_says_what_still_moves_and_how_to_go_on() {
 #[test]
 fn the_beginning_of_an_id_is_enough_and_the_next_batch_is_found() {
     let server = Server::start()
-        .on("GET /api/v1/rollouts", json!({"rollouts": [{"id": A}]}))
+        .on("GET /api/v1/rollouts/0198f3a4/explain", rollout(0))
         .on(&format!("GET /api/v1/rollouts/{A}/explain"), rollout(0))
         .on(&format!("POST /api/v1/rollouts/{A}/promote"), json!({"status": "in_progress"}));
     let run = Machine::signed_in(&server).run("rollout advance 0198f3a4");

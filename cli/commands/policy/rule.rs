@@ -39,6 +39,9 @@ pub struct Create {
     /// How long a complete step is watched, such as `30m`
     #[arg(long, value_name = "LENGTH", value_parser = time::parse_duration)]
     delay: Option<std::time::Duration>,
+    /// How long a device must stay healthy to count as updated, such as `60s`
+    #[arg(long, value_name = "LENGTH", value_parser = time::parse_duration)]
+    healthy_for: Option<std::time::Duration>,
     /// How many devices may move at once: a number, or a share such as `20%`
     #[arg(long, value_name = "N")]
     max_in_flight: Option<String>,
@@ -117,6 +120,7 @@ pub async fn create(session: &Session, create: Create) -> Result {
         ("batches", if batches.is_empty() { Value::Null } else { json!(batches) }),
         ("batch_size", json!(create.batch_size)),
         ("batch_delay_minutes", json!(create.delay.map(|delay| delay.as_secs_f64() / 60.0))),
+        ("soak_device_seconds", json!(create.healthy_for.map(|length| length.as_secs()))),
         ("max_in_flight", quota(create.max_in_flight.as_deref())),
         ("max_failure_ratio", json!(create.max_failed)),
         ("on_failure", json!(on_failure)),

@@ -3,7 +3,7 @@
 use chrono::{DateTime, Utc};
 use clap::ValueEnum;
 
-use super::KIND;
+use super::{KIND, resolve};
 use crate::client::Request;
 use crate::complete::{self, ROLLOUTS};
 use crate::documents::rollout::{Batch, Explained, Part, Rollout};
@@ -65,7 +65,7 @@ impl Status {
 
 /// Shows a rollout.
 pub async fn show(session: &Session, typed: &str) -> Result {
-    let id = KIND.resolve(session, typed).await?;
+    let id = resolve(session, typed).await?;
     let Some(answer) = session.show(Request::get([KIND.path, &*id])).await? else {
         return Ok(());
     };
@@ -164,7 +164,7 @@ fn batches(batches: &[Batch], now: DateTime<Utc>) -> Table {
 
 /// Lists the devices of a rollout.
 pub async fn devices(session: &Session, devices: Devices) -> Result {
-    let id = KIND.resolve(session, &devices.rollout).await?;
+    let id = resolve(session, &devices.rollout).await?;
     let request = Request::get([KIND.path, &*id, "devices"])
         .query_if("status", devices.status.map(Status::word))
         .query_if("batch", devices.batch.map(|batch| batch.to_string()));
@@ -195,7 +195,7 @@ fn parts<'a>(parts: impl IntoIterator<Item = &'a Part>, now: DateTime<Utc>) -> T
 
 /// Tells what a rollout waits for.
 pub async fn explain(session: &Session, typed: &str) -> Result {
-    let id = KIND.resolve(session, typed).await?;
+    let id = resolve(session, typed).await?;
     let request = Request::get([KIND.path, &*id, "explain"]);
     let Some(answer) = session.show(request).await? else { return Ok(()) };
     let explained: Explained = answer.read()?;
