@@ -144,3 +144,21 @@ fn failed(error: anyhow::Error) -> ExitCode {
 fn worker_threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(1, 8))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn commands_that_call_no_server_are_there() {
+        let command = command();
+        for name in WITHOUT_SERVER {
+            assert!(command.find_subcommand(name).is_some(), "{name}");
+        }
+    }
+}

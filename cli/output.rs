@@ -50,9 +50,9 @@ impl Output {
         &self.styles
     }
 
-    /// Whether standard output is a terminal.
-    pub fn is_terminal(&self) -> bool {
-        self.is_terminal
+    /// Whether what was printed can be drawn over.
+    pub fn draws_in_place(&self) -> bool {
+        self.is_terminal && std::env::var_os("TERM").is_some_and(|term| term != "dumb")
     }
 
     /// Whether causes are told.

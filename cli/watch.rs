@@ -221,7 +221,7 @@ fn timed_out(last: Option<&Picture>, timeout: Duration) -> Failure {
 
 impl Screen {
     fn choose(session: &Session) -> Self {
-        match (session.out.json(), session.out.is_terminal()) {
+        match (session.out.json(), session.out.draws_in_place()) {
             (Some(_), _) => Self::Json(None),
             (None, true) => Self::Tree(Box::default()),
             (None, false) => Self::Lines(Lines::default()),

@@ -17,6 +17,7 @@ use crate::session::Session;
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Print events as they come, until Ctrl-C
+    #[command(visible_alias = "follow")]
     Watch {
         /// Only this type; `*` at the end takes all that begin so
         #[arg(long = "type", value_name = "TYPE")]

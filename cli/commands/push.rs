@@ -44,6 +44,7 @@ pub enum Verb {
         push: String,
     },
     /// Decide a push anew, as a push of its own
+    #[command(visible_alias = "replay")]
     Retry {
         /// Its id
         push: String,

@@ -97,11 +97,8 @@ impl Group {
 
     /// Whether one line can tell both.
     fn goes_with(&self, next: &Self, waiting_too: bool) -> bool {
-        match (self.stage, next.stage) {
-            (Stage::Complete, Stage::Complete) => true,
-            (Stage::Waiting, Stage::Waiting) => waiting_too,
-            (_, _) => false,
-        }
+        let both = |stage| self.stage == stage && next.stage == stage;
+        both(Stage::Complete) || (waiting_too && both(Stage::Waiting))
     }
 }
 

@@ -154,10 +154,10 @@ async fn send(session: &Session, id: &str, command: &str, body: Value) -> Result
 
 /// A command that the state does not allow: what it waits for says what does.
 fn wrong_state(failure: Failure, id: &str) -> Failure {
-    match failure.exit() {
-        Exit::Conflict => failure.hint(format!("`slipway rollout explain {}`", short(id))),
-        _ => failure,
+    if failure.exit() != Exit::Conflict || failure.hint_text().is_some() {
+        return failure;
     }
+    failure.hint(format!("`slipway rollout explain {}`", short(id)))
 }
 
 /// How many devices have the image, or are about to.
