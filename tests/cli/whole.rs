@@ -1,6 +1,10 @@
 //! The commands against the real thing: all processes, a real database, simulated devices.
 
-use testbed::Slipway;
+use agent::simulator::{Connections, SimulatedGroup, Simulator, SimulatorConfig};
+use agent::timing::Timing;
+use runtime::Clock;
+use runtime::secret::Secret;
+use testbed::{Slipway, eventually};
 use tokio::task::block_in_place;
 
 use crate::slipway::{Machine, Run};
@@ -8,6 +12,20 @@ use crate::slipway::{Machine, Run};
 /// A machine whose context is the administrator's of a running Slipway.
 fn administrator(slipway: &Slipway) -> Machine {
     Machine::signed_in_at(slipway.api.url(), slipway.tokens.admin.expose())
+}
+
+/// Devices that enrol with a key.
+fn devices(slipway: &Slipway, number: usize, key: &str) -> Simulator {
+    Simulator::start(SimulatorConfig {
+        link_url: slipway.link.clone(),
+        groups: vec![SimulatedGroup::new("north", number, Secret::new(key))],
+        timing: Timing::fast(),
+        clock: Clock::system(),
+        storage: None,
+        connections: Connections::Own,
+        seed: 7,
+    })
+    .unwrap()
 }
 
 /// The id that begins the first row of a table.
@@ -19,8 +37,17 @@ fn first_id(run: &Run) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_image_goes_to_its_devices_and_every_command_shows_it() {
     let slipway = Slipway::start().await;
-    let _fleet = slipway.fleet("north", 5, &[("cache", "redis:7-alpine")], "good").await;
     let machine = administrator(&slipway);
+    let key = block_in_place(|| {
+        machine.run("fleet template north --set cache=redis:7-alpine").answer();
+        machine.run("enrolment-key create line-3 --fleet north").answer().trim().to_owned()
+    });
+    let _devices = devices(&slipway, 5, &key);
+    eventually("5 devices that run their template", async || {
+        let told = block_in_place(|| machine.run("fleet list --json=in_sync_count"));
+        if told.answer() == "[{\"in_sync_count\":5}]\n" { Ok(()) } else { Err(told.out) }
+    })
+    .await;
     block_in_place(|| the_whole_way(&machine));
 }
 
@@ -100,10 +127,7 @@ async fn an_unknown_image_waits_for_a_persons_yes() {
     let slipway = Slipway::start().await;
     let machine = administrator(&slipway);
     block_in_place(|| {
-        let added = machine.run(
-            "receiver add hub --vendor generic --allow-unauthenticated --payload-trust \
-             --registry docker.io",
-        );
+        let added = machine.run("receiver add hub --vendor dockerhub --repository library/**");
         assert!(added.answer().contains("/api/v1/webhooks/receivers/"), "{added:?}");
         let asked = machine.run("rollout create memcached:1.6-alpine");
         assert_eq!(asked.code, 6, "{asked:?}");

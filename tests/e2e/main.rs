@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod api_page;
 mod deploy;
 mod processes;
+mod shell_device;
 mod up;
 
 /// The program under test.

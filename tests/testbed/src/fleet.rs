@@ -127,5 +127,5 @@ pub async fn set_template(api: &Api, fleet: &str, images: &[(&str, &str)]) {
 pub async fn enrolment_key(api: &Api, fleet: &str) -> Secret {
     let name = format!("{fleet}-{}", runtime::id::uuid_v7(Clock::system().now()));
     let answer = api.post("/api/v1/enrolment-keys", &json!({"name": name, "fleet": fleet})).await;
-    Secret::new(answer.expect(201).text_at("/secret"))
+    Secret::new(answer.expect(201).text_at("/key"))
 }

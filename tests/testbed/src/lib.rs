@@ -21,7 +21,7 @@ mod tokens;
 
 pub use api::{Answer, Api};
 pub use database::Database;
-pub use fleet::Fleet;
+pub use fleet::{Fleet, enrolment_key, set_template};
 pub use loopback::{Fault, LoopbackRegistry, digest_of};
 pub use patience::{PATIENCE, eventually};
 pub use processes::{Process, Processes};
