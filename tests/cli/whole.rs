@@ -56,7 +56,7 @@ fn the_whole_way(machine: &Machine) {
         "policy create redis-north --images redis:* --fleet north --percent 40,100 --delay 1s \
          --healthy-for 1s",
     );
-    assert!(made.answer().contains("go to fleet north, 40 % watched"), "{made:?}");
+    assert!(made.answer().contains("go to fleet north, 40 %, 100 %."), "{made:?}");
     let preview = machine.run("rollout preview redis:7.4-alpine");
     assert!(preview.answer().contains("would go to 5 devices in 2 batches"), "{preview:?}");
     let rollout = machine.run("rollout create redis:7.4-alpine --watch");
@@ -133,7 +133,7 @@ async fn an_unknown_image_waits_for_a_persons_yes() {
         assert_eq!(asked.code, 6, "{asked:?}");
         let review = first_id(&machine.run("review list"));
         let shown = machine.run(&format!("review show {review}"));
-        assert!(shown.answer().contains("image      memcached"), "{shown:?}");
+        assert!(shown.answer().contains("image     memcached:1.6-alpine"), "{shown:?}");
         let why = machine.run(&format!("review reject {review}"));
         assert!(why.failure(2).contains("--reason"), "{why:?}");
         let own = machine.run(&format!("review approve {review}"));
