@@ -89,7 +89,48 @@ fn the_whole_way(machine: &Machine) {
     assert!(north.answer().contains("north        5       5"), "{north:?}");
     machine.run("fleet show north").answer();
     assert!(machine.run("fleet show nroth").failure(3).contains("did you mean `north`?"));
+    changes_things(machine);
     looks_around(machine);
+}
+
+/// What changes: each command sends what the server takes, and says how it is undone.
+fn changes_things(machine: &Machine) {
+    for line in [
+        "policy disable redis-north",
+        "policy enable redis-north",
+        "policy apply - --yes",
+        "image add grafana/loki --category monitoring",
+        "image reject grafana/loki",
+        "image approve grafana/loki",
+        "tag add grafana/loki:3.1",
+        "tag recommend grafana/loki:3.1",
+        "tag deprecate grafana/loki:3.1",
+        "tag restore grafana/loki:3.1",
+        "tag remove grafana/loki:3.1",
+        "image remove grafana/loki",
+        "gate set --unknown-tag request --yes",
+        "registry add mirror http://127.0.0.1:1 --allow-plain-http --host mirror.example",
+        "registry remove mirror",
+        "enrolment-key revoke line-3",
+        "device create north-9 --fleet north --label line=9",
+        "device rename north-9 south-9",
+        "device move south-9 south",
+        "device target south-9 --set cache=redis:7-alpine",
+        "device token south-9",
+        "device revoke south-9 --yes",
+        "device remove south-9 --yes",
+        "token create ci --role viewer --expires 30d",
+    ] {
+        let rule = "{\"name\": \"redis-north\", \"image_pattern\": \"redis:*\", \
+                     \"update_strategy\": \"auto\", \"device_selector\": {\"fleet\": \"north\"}}";
+        let run = machine.run_with(line, rule);
+        let (answer, undo) = (run.answer(), run.err.lines().last().unwrap_or_default());
+        assert!(!answer.is_empty() && undo.starts_with("undo: "), "{line}: {run:?}");
+    }
+    let token = first_id(&machine.run("token list"));
+    machine.run(&format!("token revoke {token}")).answer();
+    let push = first_id(&machine.run("push list"));
+    machine.run(&format!("push replay {push}")).answer();
 }
 
 /// What is read only: each command knows the shape that it is answered with.
