@@ -117,13 +117,13 @@ fn command() -> Command {
             serve.mut_subcommand(name, |service| runtime::args::with_environment(service, name))
         })
     });
+    let options = Options::augment_args(Command::new("options"));
     WITHOUT_SERVER.iter().fold(command, |command, name| {
-        command.mut_subcommand(name, |without| {
-            Options::augment_args(without).mut_args(|arg| {
-                let is_known = *name == "check" && arg.get_id().as_str() == "json";
-                if arg.is_global_set() && !is_known { arg.hide(true) } else { arg }
-            })
-        })
+        let hidden = options.get_arguments().map(|arg| {
+            let is_known = *name == "check" && arg.get_id().as_str() == "json";
+            arg.clone().hide(!is_known)
+        });
+        command.mut_subcommand(name, |without| without.args(hidden))
     })
 }
 
@@ -157,6 +157,10 @@ mod tests {
     #[test]
     fn commands_that_call_no_server_are_there() {
         let command = command();
+        let told =
+            command.get_subcommands().map(|known| known.get_about().map(ToString::to_string));
+        let told: std::collections::HashSet<_> = told.collect();
+        assert_eq!(told.len(), command.get_subcommands().count(), "each is told in its own words");
         for name in WITHOUT_SERVER {
             assert!(command.find_subcommand(name).is_some(), "{name}");
         }
