@@ -5,9 +5,12 @@
 
 mod api_page;
 mod deploy;
+mod examples;
 mod processes;
+mod scene;
 mod shell_device;
 mod up;
+mod whole_way;
 
 /// The program under test.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_slipway");

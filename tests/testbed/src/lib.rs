@@ -17,6 +17,8 @@ mod fleet;
 mod patience;
 mod processes;
 mod slipway;
+mod sse;
+pub mod steps;
 mod tokens;
 
 pub use api::{Answer, Api};
@@ -26,6 +28,7 @@ pub use loopback::{Fault, LoopbackRegistry, digest_of};
 pub use patience::{PATIENCE, eventually};
 pub use processes::{Process, Processes};
 pub use slipway::{Settings, Slipway};
+pub use sse::{EventStream, StreamEvent};
 pub use tokens::Tokens;
 
 /// The processes that keep data, by name.

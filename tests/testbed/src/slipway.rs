@@ -11,6 +11,7 @@ use runtime::{Clock, Lifecycle, database};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
+use crate::processes::check;
 use crate::{Api, Database, Fleet, Tokens};
 
 /// A running Slipway; it ends with this value.
@@ -47,6 +48,8 @@ pub struct Settings {
     pub rollout: rollout::Settings,
     /// Of the gateway.
     pub gateway: gateway::Settings,
+    /// Whether callers without a credential count as an administrator.
+    pub no_auth: bool,
 }
 
 impl Slipway {
@@ -90,7 +93,12 @@ impl Slipway {
             access: uri(3),
             link: uri(4),
         };
-        let parts = Parts { database: &database, tokens: &tokens, lifecycle: &lifecycle };
+        let parts = Parts {
+            database: &database,
+            tokens: &tokens,
+            lifecycle: &lifecycle,
+            no_auth: settings.no_auth,
+        };
         parts.start(listeners, &addresses, &gateway_url, settings);
         let api = Api::new(&gateway_url, Some(tokens.admin.clone()));
         Self { api, link, database, tokens, addresses, lifecycle }
@@ -135,6 +143,11 @@ impl Slipway {
         let profile: Profile = profile.parse().unwrap();
         Fleet::start(&self.api, &self.link, name, devices, images, profile).await
     }
+
+    /// Runs `slipway check` of this program until it finds nothing wrong.
+    pub async fn check(&self, program: &str) {
+        check(program.as_ref(), &self.database, None).await;
+    }
 }
 
 impl Drop for Slipway {
@@ -151,6 +164,7 @@ struct Parts<'a> {
     database: &'a Database,
     tokens: &'a Tokens,
     lifecycle: &'a Lifecycle,
+    no_auth: bool,
 }
 
 impl Parts<'_> {
@@ -225,7 +239,7 @@ impl Parts<'_> {
             lifecycle: self.lifecycle.clone(),
             peers: self.tokens.peers(),
             token: self.tokens.of(name),
-            no_auth: false,
+            no_auth: self.no_auth,
         }
     }
 
