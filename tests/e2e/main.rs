@@ -5,6 +5,7 @@
 
 mod deploy;
 mod examples;
+mod outcomes;
 mod processes;
 mod scene;
 mod up;
