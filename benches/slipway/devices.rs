@@ -170,7 +170,7 @@ async fn policy(slipway: &Processes, name: &str, pattern: &str, settings: Value)
 /// Pushes a tag by hand; what runs it is updated.
 async fn push(slipway: &Processes, repository: &str, tag: &str) {
     let body = json!({"image": format!("{repository}:{tag}")});
-    let answer = slipway.api.post("/api/v1/pushes", &body).await;
+    let answer = slipway.api.post("/api/v1/rollouts", &body).await;
     assert!(answer.status < 300, "{answer:?}");
     eventually("a rollout", async || {
         let answer = slipway.api.get("/api/v1/rollouts").await;

@@ -3,12 +3,14 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod api_page;
 mod deploy;
 mod events;
 mod examples;
 mod outcomes;
 mod processes;
 mod scene;
+mod shell_device;
 mod up;
 mod whole_way;
 

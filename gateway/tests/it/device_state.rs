@@ -20,7 +20,7 @@ fn path() -> String {
 }
 
 fn patch(world: &World, path: &str, body: &Value) -> Call {
-    Call::new(world.address, Method::PATCH, path).json(body).token("dvt_secret")
+    Call::new(world.address, Method::PATCH, path).json(body).token("gdd_secret")
 }
 
 fn behind() -> pb::GetTargetResponse {
@@ -44,25 +44,25 @@ async fn a_device_joins_with_a_key_and_without_a_token() {
         ENROLL,
         pb::EnrollResponse {
             device_id: ID.to_owned(),
-            token: "dvt_secret".to_owned(),
+            token: "gdd_secret".to_owned(),
             name: "north-001".to_owned(),
             fleet: "north".to_owned(),
             labels: [("line".to_owned(), "3".to_owned())].into(),
         },
     );
     let body = json!({
-        "enrolment_key": "dek_secret", "name": "north-001", "labels": {"line": "3"},
+        "enrolment_key": "gde_secret", "name": "north-001", "labels": {"line": "3"},
         "platform": {"os": "linux", "architecture": "arm64"}
     });
     let told = world.post("/api/v1/device/enroll").json(&body).token("ghd_alice").send().await;
     assert_eq!(
         told.expect(201),
         json!({"id": ID, "uuid": ID, "name": "north-001", "fleet": "north",
-               "labels": {"line": "3"}, "token": "dvt_secret"})
+               "labels": {"line": "3"}, "token": "gdd_secret"})
     );
     assert_eq!(told.header("location"), path());
     let asked: pb::EnrollRequest = world.link.asked(ENROLL);
-    assert_eq!((asked.enrolment_key.as_str(), asked.name.as_str()), ("dek_secret", "north-001"));
+    assert_eq!((asked.enrolment_key.as_str(), asked.name.as_str()), ("gde_secret", "north-001"));
     assert_eq!(asked.platform.unwrap().architecture, "arm64");
     assert_eq!(world.link.calls()[0].header("authorization"), "", "the key alone counts");
 }
@@ -77,7 +77,7 @@ async fn a_key_that_does_not_open_is_told() {
         (Code::AlreadyExists, reason::DEVICE_EXISTS, 409),
     ] {
         world.link.refuse(ENROLL, Problem::new(code, reason, "why"));
-        let body = json!({"enrolment_key": "dek_secret"});
+        let body = json!({"enrolment_key": "gde_secret"});
         let told = world.post("/api/v1/device/enroll").json(&body).send().await;
         assert_eq!(told.expect(status)["reason"], reason);
     }
@@ -87,7 +87,7 @@ async fn a_key_that_does_not_open_is_told() {
 async fn a_device_is_told_what_to_run_once() {
     let world = World::start().await;
     world.link.answer(TARGET, behind());
-    let told = world.get(&path()).token("dvt_secret").send().await;
+    let told = world.get(&path()).token("gdd_secret").send().await;
     let body = told.expect(200);
     assert_eq!((&body["generation"], &body["etag"]), (&json!(7), &json!("9f86d081")));
     assert_eq!((&body["last_seq"], &body["report_interval_seconds"]), (&json!(41), &json!(60)));
@@ -103,13 +103,13 @@ async fn a_device_is_told_what_to_run_once() {
     );
     assert_eq!(update["deadline"], "2025-10-17T08:00:00Z");
     assert_eq!(told.header("etag"), "\"9f86d081\"");
-    assert_eq!(world.link.calls()[0].header("authorization"), "Bearer dvt_secret");
+    assert_eq!(world.link.calls()[0].header("authorization"), "Bearer gdd_secret");
 
-    let known = world.get(&path()).token("dvt_secret").header("if-none-match", "\"9f86d081\"");
+    let known = world.get(&path()).token("gdd_secret").header("if-none-match", "\"9f86d081\"");
     let told = known.send().await;
     assert_eq!((told.status.as_u16(), told.body.len()), (304, 0));
     assert_eq!(told.header("etag"), "\"9f86d081\"");
-    let old = world.get(&path()).token("dvt_secret").header("if-none-match", "\"older\"");
+    let old = world.get(&path()).token("gdd_secret").header("if-none-match", "\"older\"");
     old.send().await.expect(200);
 }
 
@@ -120,13 +120,13 @@ async fn a_device_has_its_own_path_and_no_other() {
     world.link.answer(REPORT, pb::ReportResponse::default());
     let other = format!("/api/v1/device/{OTHER_ID}/state");
     for etag in ["\"9f86d081\"", "\"older\""] {
-        let call = world.get(&other).token("dvt_secret").header("if-none-match", etag);
+        let call = world.get(&other).token("gdd_secret").header("if-none-match", etag);
         assert_eq!(call.send().await.expect(404)["reason"], "DEVICE_NOT_FOUND");
     }
     patch(&world, &other, &report()).send().await.expect(404);
     assert!(world.link.calls().iter().all(|call| call.method != REPORT), "nothing is stored");
     let upper = path().replace(ID, &ID.to_uppercase());
-    world.get(&upper).token("dvt_secret").send().await.expect(200);
+    world.get(&upper).token("gdd_secret").send().await.expect(200);
 }
 
 #[tokio::test]
@@ -174,7 +174,7 @@ async fn a_device_that_is_not_known_is_401_and_a_link_that_is_away_503() {
     let world = World::start().await;
     let unknown = Problem::new(Code::Unauthenticated, reason::DEVICE_TOKEN_UNKNOWN, "who is that");
     world.link.refuse(TARGET, unknown);
-    let told = world.get(&path()).token("dvt_old").send().await;
+    let told = world.get(&path()).token("gdd_old").send().await;
     assert_eq!(told.expect(401)["reason"], "DEVICE_TOKEN_UNKNOWN");
     assert_eq!(
         told.header("www-authenticate"),

@@ -94,14 +94,14 @@ async fn a_device_shows_what_it_should_run_and_what_it_runs() {
 async fn an_added_device_has_a_token_that_is_shown_once() {
     let world = World::start().await;
     let answer =
-        pb::CreateDeviceResponse { device: Some(device()), token: "dvt_secret".to_owned() };
+        pb::CreateDeviceResponse { device: Some(device()), token: "gdd_secret".to_owned() };
     world.rollout.answer(CREATE, answer);
     let body = json!({"name": "north-001", "fleet": "north", "labels": {"line": "3"}});
     let call = world.post("/api/v1/devices").json(&body).header("idempotency-key", OTHER_ID);
     let told = call.send().await;
     let shown = told.expect(201);
     assert_eq!((&shown["id"], &shown["uuid"]), (&json!(ID), &json!(ID)));
-    assert_eq!((&shown["token"], &shown["fleet"]), (&json!("dvt_secret"), &json!("north")));
+    assert_eq!((&shown["token"], &shown["fleet"]), (&json!("gdd_secret"), &json!("north")));
     assert_eq!(told.header("location"), path(""));
     let asked: pb::CreateDeviceRequest = world.rollout.asked(CREATE);
     assert_eq!((asked.name.as_str(), asked.request_id.as_str()), ("north-001", OTHER_ID));
@@ -167,10 +167,10 @@ async fn credentials_end_and_are_made_anew() {
     let told = world.post(&path("/revoke")).send().await.expect(200);
     assert_eq!(told["device"]["revoked"], true);
     let rotate = "rollout.v1.Devices/RotateDeviceToken";
-    let answer = pb::CreateDeviceResponse { device: Some(device()), token: "dvt_new".to_owned() };
+    let answer = pb::CreateDeviceResponse { device: Some(device()), token: "gdd_new".to_owned() };
     world.rollout.answer(rotate, answer);
     let told = world.post(&path("/token")).send().await.expect(200);
-    assert_eq!((&told["token"], &told["uuid"]), (&json!("dvt_new"), &json!(ID)));
+    assert_eq!((&told["token"], &told["uuid"]), (&json!("gdd_new"), &json!(ID)));
     assert_eq!(world.rollout.asked::<pb::RotateDeviceTokenRequest>(rotate).id, ID);
 }
 

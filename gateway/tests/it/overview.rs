@@ -22,11 +22,11 @@ async fn keys_to_enrol_with_are_made_and_ended() {
     };
     world.rollout.answer(
         create,
-        pb::CreateEnrolmentKeyResponse { key: Some(key()), secret: "dek_secret".to_owned() },
+        pb::CreateEnrolmentKeyResponse { key: Some(key()), secret: "gde_secret".to_owned() },
     );
     let body = json!({"name": "line-3", "fleet": "north", "quota": 50});
     let told = world.post("/api/v1/enrolment-keys").json(&body).send().await.expect(201);
-    assert_eq!((&told["key"], &told["quota"]), (&json!("dek_secret"), &json!(50)));
+    assert_eq!((&told["key"], &told["quota"]), (&json!("gde_secret"), &json!(50)));
     world.rollout.answer("rollout.v1.Devices/RevokeEnrolmentKey", key());
     let told = world.delete(&format!("/api/v1/enrolment-keys/{ID}")).send().await.expect(200);
     assert_eq!(told["enrolment_key"].get("key"), None);
