@@ -1,6 +1,7 @@
 //! `GET /api/v1/events`: live, and again from where a break was.
 
 use serde_json::json;
+use testbed::steps::{Rollout, add_policy, quick_policy};
 use testbed::{EventStream, StreamEvent};
 
 use super::is_envelope;
@@ -129,6 +130,29 @@ async fn a_refused_push_is_told_too() {
     }
     let received = "image.webhook_received";
     assert_eq!(kinds, [received, "image.webhook_held", received, "image.webhook_rejected"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rollout_is_told_batch_by_batch_to_its_end() {
+    let slipway = with_redis().await;
+    let fleet = slipway.fleet("south", 3, &[("web", "nginx:1.26")], "good").await;
+    let rule = quick_policy("south", "nginx:*", "staged");
+    add_policy(&slipway.api, &rule).await;
+    let mut stream = EventStream::open(&slipway.api, "?types=image.rollout_*", None).await;
+    let rollout = Rollout::of(&slipway.api, push(&slipway.api, "nginx", "1.27").await);
+    let events = stream.until("image.rollout_completed").await;
+    fleet.wait_until_running("docker.io/library/nginx:1.27", 3).await;
+    for event in &events {
+        is_envelope(&event.data);
+        assert_eq!(event.data["resource"]["id"], rollout.id, "{event:?}");
+    }
+    let kinds: Vec<_> = events.iter().map(|event| event.kind.as_str()).collect();
+    let of = |kind: &str| kinds.iter().filter(|found| **found == kind).count();
+    let batches = rollout.detail().await["rollout"]["batches"].as_array().unwrap().len();
+    assert!(batches > 1, "{kinds:?}");
+    assert_eq!(of("image.rollout_batch_started"), batches, "{kinds:?}");
+    assert_eq!(of("image.rollout_batch_completed"), batches, "{kinds:?}");
+    assert_eq!(kinds[..2], ["image.rollout_created", "image.rollout_started"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
