@@ -5,7 +5,9 @@
 
 mod api_page;
 mod deploy;
+mod events;
 mod examples;
+mod outcomes;
 mod processes;
 mod scene;
 mod shell_device;
