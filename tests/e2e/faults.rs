@@ -10,16 +10,13 @@ mod peers;
 
 use loopback::LoopbackRegistry;
 use serde_json::{Value, json};
-use testbed::steps::{Rollout, add_policy, add_receiver, docker_hub, quick_policy};
+use testbed::steps::{Rollout, WEBHOOK, add_policy, add_receiver, docker_hub, quick_policy};
 use testbed::{Answer, Api, Database, Fleet, Processes, eventually};
 
 use crate::PROGRAM;
 
-/// What the devices run at first, and what is pushed.
-const OLD: &str = "docker.io/library/redis:7-alpine";
+/// What is pushed.
 const NEW: &str = "docker.io/library/redis:7.5-alpine";
-/// Where webhooks go.
-use testbed::steps::WEBHOOK;
 
 /// Processes that can be killed, with three devices that run redis, a policy for it, and a registry
 /// that knows its tags.
@@ -59,15 +56,15 @@ impl North {
     /// everything checked.
     async fn settles(&self) -> Value {
         let api = &self.slipway.api;
-        self.fleet.wait_until_running(NEW, 3).await;
-        let rollout = only(api, "rollouts").await;
-        Rollout::new(api, rollout["id"].as_str().unwrap()).wait_for("succeeded").await;
         let push = eventually("the push to be done", async || {
             let push = only(api, "pushes").await;
             if push["state"] == "done" { Ok(push) } else { Err(push.to_string()) }
         })
         .await;
+        let rollout = only(api, "rollouts").await;
         assert_eq!((&push["outcome"], &push["rollout_id"]), (&json!("rollout"), &rollout["id"]));
+        Rollout::new(api, rollout["id"].as_str().unwrap()).wait_for("succeeded").await;
+        self.fleet.wait_until_running(NEW, 3).await;
         self.fleet.wait_until_healthy(api).await;
         self.slipway.check().await;
         push

@@ -13,7 +13,7 @@ use runtime::client::{self, Identity, Outbound};
 use runtime::secret::Secret;
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -42,6 +42,8 @@ pub struct Processes {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// It ends when this does. Waiting for a child would drop its own.
+    _stdin: Option<ChildStdin>,
 }
 
 impl Processes {
@@ -214,7 +216,7 @@ impl Processes {
 
     fn spawn(&mut self, name: &'static str, environment: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.log_file(name)).unwrap();
-        let child = Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .args(self.arguments(name))
             .envs(environment.iter().copied())
             // Ends with the test, however that ends.
@@ -224,7 +226,8 @@ impl Processes {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        self.running.insert(name, Process { child });
+        let stdin = child.stdin.take();
+        self.running.insert(name, Process { child, _stdin: stdin });
     }
 
     fn arguments(&self, name: &str) -> Vec<OsString> {
