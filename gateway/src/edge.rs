@@ -143,8 +143,8 @@ impl Asked {
             None => response,
         };
         list::link(&app.public_url, &self.uri, &mut response);
-        let is_read = matches!(self.method, Method::GET | Method::HEAD);
-        if is_read && response.status() == StatusCode::OK {
+        // The answer to a HEAD has no bytes any more that could be hashed.
+        if self.method == Method::GET && response.status() == StatusCode::OK {
             response = etag::conditional(self.known.as_ref(), response).await;
         }
         self.set_headers(response.headers_mut());

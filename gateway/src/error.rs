@@ -109,8 +109,13 @@ impl Fault {
         }
         if self.status == StatusCode::UNAUTHORIZED {
             let challenge = match self.problem.reason() {
-                reason::CREDENTIALS_MISSING => "Bearer realm=\"slipway\"",
-                _ => "Bearer realm=\"slipway\", error=\"invalid_token\"",
+                reason::TOKEN_UNKNOWN
+                | reason::TOKEN_EXPIRED
+                | reason::TOKEN_REVOKED
+                | reason::CREDENTIALS_MALFORMED
+                | reason::DEVICE_TOKEN_UNKNOWN
+                | reason::DEVICE_REVOKED => "Bearer realm=\"slipway\", error=\"invalid_token\"",
+                _ => "Bearer realm=\"slipway\"",
             };
             headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
         }

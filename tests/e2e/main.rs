@@ -3,9 +3,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod api_page;
 mod deploy;
+mod examples;
 mod faults;
 mod processes;
+mod scene;
+mod shell_device;
 mod up;
 mod whole_way;
 

@@ -38,7 +38,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({
-    "enrolment_key": "dek_x2…", "name": "north-001", "labels": {"line": "3"},
+    "enrolment_key": "gde_x2…", "name": "north-001", "labels": {"line": "3"},
     "platform": {"os": "linux", "architecture": "arm64"}
 }))]
 struct Enrolment {
@@ -58,7 +58,7 @@ impl Members for Enrolment {}
 #[derive(Serialize, ToSchema)]
 #[schema(example = json!({
     "id": "0198f3a4-6c1e-7000-8000-0b9d2f7a4c14", "uuid": "0198f3a4-6c1e-7000-8000-0b9d2f7a4c14",
-    "name": "north-001", "fleet": "north", "labels": {"line": "3"}, "token": "dvt_x2…"
+    "name": "north-001", "fleet": "north", "labels": {"line": "3"}, "token": "gdd_x2…"
 }))]
 struct Enrolled {
     /// The device's id.

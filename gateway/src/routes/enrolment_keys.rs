@@ -71,7 +71,7 @@ struct EnrolmentKeyCreated {
     #[serde(flatten)]
     about: EnrolmentKey,
     /// What a device enrols with, shown this once.
-    #[schema(example = "dek_x2…")]
+    #[schema(example = "gde_x2…")]
     key: String,
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends where its ground is not as it says")]
 
 mod client;
+mod fleet_samples;
 mod peer;
 mod samples;
 mod world;
@@ -16,12 +17,17 @@ mod events;
 mod images;
 mod limits;
 mod lists;
+mod logs;
 mod management;
 mod openapi;
+mod overview;
 mod policies;
 mod pushes;
 mod receivers;
 mod relaying;
 mod reviews;
+mod rollout_commands;
+mod rollout_requests;
 mod rollouts;
+mod targets;
 mod webhooks;

@@ -3,7 +3,6 @@
 use prost_types::Timestamp;
 use proto::approval::v1 as approval;
 use proto::registry::v1 as registry;
-use proto::rollout::v1 as rollout;
 use proto::types::v1 as types;
 
 pub const ID: &str = "0198f3a4-6c1e-7000-8000-0b9d2f7a4c11";
@@ -99,82 +98,4 @@ pub fn review() -> approval::Review {
 
 pub fn reason(code: &str, message: &str) -> types::Reason {
     types::Reason { code: code.to_owned(), message: message.to_owned() }
-}
-
-pub fn rollout(state: rollout::rollout::State) -> rollout::Rollout {
-    let tally = rollout::Tally { queued: 9, succeeded: 1, ..rollout::Tally::default() };
-    rollout::Rollout {
-        id: ID.to_owned(),
-        release: Some(rollout::Release {
-            repository: "docker.io/library/redis".to_owned(),
-            tag: "7.5-alpine".to_owned(),
-            push_id: OTHER_ID.to_owned(),
-            ..rollout::Release::default()
-        }),
-        policy_id: OTHER_ID.to_owned(),
-        policy_name: "redis-staged".to_owned(),
-        state: state.into(),
-        state_reason: "OPERATOR".to_owned(),
-        state_detail: "paused by alice".to_owned(),
-        device_count: 10,
-        tally: Some(tally),
-        actor: actor(),
-        create_time: time(),
-        start_time: time(),
-        update_time: time(),
-        etag: "4".to_owned(),
-        ..rollout::Rollout::default()
-    }
-}
-
-pub fn assignment() -> rollout::Assignment {
-    rollout::Assignment {
-        device: Some(rollout::DeviceRef { id: ID.to_owned(), name: "north-001".to_owned() }),
-        batch_number: 1,
-        attempt: 2,
-        state: rollout::assignment::State::Failed.into(),
-        reason: "HEALTH_CHECK_FAILED".to_owned(),
-        update_time: time(),
-        ..rollout::Assignment::default()
-    }
-}
-
-pub fn target() -> rollout::TargetState {
-    rollout::TargetState {
-        device_id: ID.to_owned(),
-        generation: 7,
-        etag: "9f86d081".to_owned(),
-        services: vec![rollout::Service {
-            name: "cache".to_owned(),
-            image: "docker.io/library/redis:7-alpine".to_owned(),
-            digest: format!("sha256:{}", "a".repeat(64)),
-            config: "{\"restart\":\"always\"}".to_owned(),
-            rollout: Some(rollout::ServiceRollout {
-                id: OTHER_ID.to_owned(),
-                attempt: 1,
-                deadline: time(),
-                ..rollout::ServiceRollout::default()
-            }),
-            ..rollout::Service::default()
-        }],
-        ..rollout::TargetState::default()
-    }
-}
-
-pub fn device() -> rollout::Device {
-    rollout::Device {
-        id: ID.to_owned(),
-        name: "north-001".to_owned(),
-        fleet: "north".to_owned(),
-        labels: [("line".to_owned(), "3".to_owned())].into(),
-        online: true,
-        last_seen_time: time(),
-        target: Some(target()),
-        reported_generation: 7,
-        in_sync: true,
-        create_time: time(),
-        update_time: time(),
-        etag: "2".to_owned(),
-        ..rollout::Device::default()
-    }
 }

@@ -30,7 +30,7 @@ pub struct Args {
     pub rollout_url: Uri,
     /// How long events stay in the outbox after they are in the audit log.
     #[arg(long, value_name = "DAYS", default_value_t = 30)]
-    pub outbox_retention_days: u32,
+    pub keep_events_days: u32,
     /// How long a watcher of the live log may take nothing before entries are left out for it.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub watch_patience_seconds: u32,
@@ -61,7 +61,7 @@ impl Args {
             pool,
             listener,
             sources: self.sources(),
-            outbox_retention: Duration::from_secs(u64::from(self.outbox_retention_days) * 86_400),
+            outbox_retention: Duration::from_secs(u64::from(self.keep_events_days) * 86_400),
             watch_patience: Duration::from_secs(u64::from(self.watch_patience_seconds)),
         });
         Ok(Some(lifecycle))

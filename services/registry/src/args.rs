@@ -30,7 +30,7 @@ pub struct Args {
     pub upstream_timeout_seconds: u64,
     /// How long events are kept after every reader has stored them.
     #[arg(long, value_name = "DAYS", default_value_t = 30, value_parser = value_parser!(u64).range(1..=36_500))]
-    pub outbox_retention_days: u64,
+    pub keep_events_days: u64,
 }
 
 impl Args {
@@ -61,7 +61,7 @@ impl Args {
             rollout: self.rollout_url.clone(),
             times: Times {
                 upstream_timeout: Duration::from_secs(self.upstream_timeout_seconds),
-                outbox_retention: Duration::from_secs(self.outbox_retention_days * 86_400),
+                outbox_retention: Duration::from_secs(self.keep_events_days * 86_400),
             },
         });
         Ok(Some(lifecycle))

@@ -17,16 +17,18 @@ mod fleet;
 mod patience;
 mod processes;
 mod slipway;
+mod sse;
 pub mod steps;
 mod tokens;
 
 pub use api::{Answer, Api};
 pub use database::Database;
-pub use fleet::Fleet;
+pub use fleet::{Fleet, enrolment_key, set_template};
 pub use loopback::{Fault, LoopbackRegistry, digest_of};
 pub use patience::{PATIENCE, eventually};
 pub use processes::{Process, Processes, free_port};
 pub use slipway::{Settings, Slipway};
+pub use sse::{EventStream, StreamEvent};
 pub use tokens::Tokens;
 
 /// The processes that keep data, by name.

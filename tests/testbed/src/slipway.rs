@@ -48,6 +48,8 @@ pub struct Settings {
     pub rollout: rollout::Settings,
     /// Of the gateway.
     pub gateway: gateway::Settings,
+    /// Whether callers without a credential count as an administrator.
+    pub no_auth: bool,
 }
 
 impl Slipway {
@@ -91,7 +93,12 @@ impl Slipway {
             access: uri(3),
             link: uri(4),
         };
-        let parts = Parts { database: &database, tokens: &tokens, lifecycle: &lifecycle };
+        let parts = Parts {
+            database: &database,
+            tokens: &tokens,
+            lifecycle: &lifecycle,
+            no_auth: settings.no_auth,
+        };
         parts.start(listeners, &addresses, &gateway_url, settings);
         let api = Api::new(&gateway_url, Some(tokens.admin.clone()));
         Self { api, link, database, tokens, addresses, lifecycle }
@@ -157,6 +164,7 @@ struct Parts<'a> {
     database: &'a Database,
     tokens: &'a Tokens,
     lifecycle: &'a Lifecycle,
+    no_auth: bool,
 }
 
 impl Parts<'_> {
@@ -231,7 +239,7 @@ impl Parts<'_> {
             lifecycle: self.lifecycle.clone(),
             peers: self.tokens.peers(),
             token: self.tokens.of(name),
-            no_auth: false,
+            no_auth: self.no_auth,
         }
     }
 

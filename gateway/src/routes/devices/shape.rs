@@ -164,7 +164,7 @@ pub struct DeviceWithToken {
     #[serde(flatten)]
     device: Device,
     /// The bearer string of its calls, shown this once.
-    #[schema(example = "dvt_x2…")]
+    #[schema(example = "gdd_x2…")]
     token: String,
 }
 

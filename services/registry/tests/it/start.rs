@@ -60,7 +60,7 @@ async fn a_check_looks_whether_it_could_start_and_ends() {
 async fn it_starts_with_its_flags_and_stops_when_asked() {
     let registry = Registry::start().await;
     let files = Files::new(&registry.url());
-    let args = files.args(&["--upstream-timeout-seconds", "2", "--outbox-retention-days", "7"]);
+    let args = files.args(&["--upstream-timeout-seconds", "2", "--keep-events-days", "7"]);
     let lifecycle = args.start().await.unwrap().expect("it runs");
     assert!(!lifecycle.is_stopping());
     assert!(lifecycle.finish(std::time::Duration::from_secs(10)).await, "all ended well");
