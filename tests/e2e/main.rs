@@ -7,9 +7,12 @@ mod api_page;
 mod deploy;
 mod examples;
 mod faults;
+mod isolation;
 mod processes;
+mod reflection;
 mod scene;
 mod shell_device;
+mod telemetry;
 mod up;
 mod whole_way;
 
