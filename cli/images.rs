@@ -45,6 +45,12 @@ pub fn reference(typed: &str) -> Result<Reference> {
     imageref::canonical(typed).map_err(|error| not_a_name(typed, "image", &error))
 }
 
+/// The canonical name of what was typed, when it is an image's and no id.
+pub fn typed_image(typed: &str) -> Option<String> {
+    let reference = imageref::canonical(typed).ok()?;
+    (typed.contains([':', '/'])).then(|| reference.without_digest().to_string())
+}
+
 fn not_a_name(typed: &str, kind: &str, error: &imageref::Error) -> Failure {
     Failure::usage(format!("`{typed}` names no {kind}: {error}"))
 }

@@ -55,7 +55,11 @@ pub async fn report_to_next_batch(slipway: &Processes) {
             .iter_mut()
             .enumerate()
             .map(|(index, device)| Box::pin(async move { (index, device.next_target().await) }));
-        let ((index, came), _, _) = futures_util::future::select_all(waiting).await;
+        let next = futures_util::future::select_all(waiting);
+        let Ok(((index, came), _, _)) = tokio::time::timeout(testbed::PATIENCE, next).await else {
+            let rollouts = slipway.api.get("/api/v1/rollouts?limit=1").await;
+            panic!("no batch came for {:?}: {rollouts:?}", testbed::PATIENCE);
+        };
         durations.extend(reported.map(|reported| came.saturating_duration_since(reported)));
         let mut device = devices.swap_remove(index);
         device.report_running().await;

@@ -9,7 +9,7 @@ use crate::complete::{self, REVIEWS};
 use crate::documents::review::{Decision, Review};
 use crate::failure::{Exit, Failure, Outcome, Result};
 use crate::ids::{Kind, short, shorten};
-use crate::images::familiar;
+use crate::images::{familiar, typed_image};
 use crate::output::table::Facts;
 use crate::output::{Cell, Table, Token, text, time, words};
 use crate::session::{Session, body};
@@ -54,7 +54,7 @@ pub enum Status {
 /// Flags of `slipway review approve`.
 #[derive(Debug, clap::Args)]
 pub struct Approve {
-    /// Their ids
+    /// Their ids, or the images they ask for
     #[arg(required = true, value_name = "REVIEW", add = complete::of(&REVIEWS))]
     reviews: Vec<String>,
     /// For the record
@@ -68,7 +68,7 @@ pub struct Approve {
 /// Flags of `slipway review reject`.
 #[derive(Debug, clap::Args)]
 pub struct Reject {
-    /// Their ids
+    /// Their ids, or the images they ask for
     #[arg(required = true, value_name = "REVIEW", add = complete::of(&REVIEWS))]
     reviews: Vec<String>,
     /// Why
@@ -81,6 +81,26 @@ pub struct Reject {
 
 const KIND: Kind =
     Kind { noun: "review", path: "approval-requests", items: "approval_requests", names: &[] };
+
+/// How many reviews are looked through for that of an image.
+const LOOKED_THROUGH: usize = 1_000;
+
+/// The whole id of what was typed; an image names the review that is open about it.
+async fn resolve(session: &Session, typed: &str) -> Result<String> {
+    if let Some(image) = typed_image(typed) {
+        let open = Request::get([KIND.path]).query("status", "pending");
+        let page = session.api.list(open, KIND.items, LOOKED_THROUGH).await?;
+        let asked = |review: &&Value| {
+            let repository = review["repository"].as_str().unwrap_or_default();
+            let tag = review["tag"].as_str().unwrap_or_default();
+            format!("{repository}:{tag}") == image
+        };
+        if let Some(id) = page.items().iter().find(asked).and_then(|review| review["id"].as_str()) {
+            return Ok(id.to_owned());
+        }
+    }
+    KIND.resolve(session, typed).await
+}
 
 #[derive(Debug, Deserialize)]
 struct Bulk {
@@ -151,7 +171,7 @@ async fn list(session: &Session, status: Status, limit: usize) -> Result {
 }
 
 async fn show(session: &Session, typed: &str) -> Result {
-    let id = KIND.resolve(session, typed).await?;
+    let id = resolve(session, typed).await?;
     let Some(answer) = session.show(Request::get([KIND.path, &*id])).await? else {
         return Ok(());
     };
@@ -213,7 +233,7 @@ struct Vote {
 async fn decide(session: &Session, typed: &[String], vote: Vote) -> Outcome {
     let mut ids = Vec::new();
     for typed in typed {
-        ids.push(KIND.resolve(session, typed).await?);
+        ids.push(resolve(session, typed).await?);
     }
     match (ids.as_slice(), vote.dry_run) {
         ([id], false) => one(session, id, &vote).await,

@@ -13,6 +13,7 @@ use crate::complete::{self, POLICIES, ROLLOUTS};
 use crate::documents::rollout::Rollout;
 use crate::failure::{Exit, Outcome, Result};
 use crate::ids::{self, Kind, shorten};
+use crate::images;
 use crate::output::{Cell, Table, text, time};
 use crate::session::Session;
 use crate::watch;
@@ -24,7 +25,7 @@ pub enum Verb {
     List(List),
     /// Show a rollout, its steps and its failing devices
     Show {
-        /// Its id, or the beginning of it
+        /// Its id, the beginning of it, or the image: its newest rollout
         #[arg(add = complete::of(&ROLLOUTS))]
         rollout: String,
     },
@@ -32,7 +33,7 @@ pub enum Verb {
     Devices(show::Devices),
     /// Follow a rollout to its end; without an id the newest that is under way
     Watch {
-        /// Its id, or the beginning of it
+        /// Its id, the beginning of it, or the image: its newest rollout
         #[arg(add = complete::of(&ROLLOUTS))]
         rollout: Option<String>,
         /// Give up after this long, such as `20m`
@@ -41,7 +42,7 @@ pub enum Verb {
     },
     /// Tell what a rollout waits for, condition by condition
     Explain {
-        /// Its id, or the beginning of it
+        /// Its id, the beginning of it, or the image: its newest rollout
         #[arg(add = complete::of(&ROLLOUTS))]
         rollout: String,
     },
@@ -191,13 +192,24 @@ fn done(rollout: &Rollout) -> String {
     format!("{}/{}", text::number(done), text::number(all))
 }
 
+/// How many rollouts are looked through for an image's newest.
+const LOOKED_THROUGH: usize = 1_000;
+
 /// Asks for a rollout alone: its page comes with all its devices.
 pub fn without_devices(id: &str) -> Request {
     Request::get([KIND.path, id, "explain"])
 }
 
-/// The whole id of what was typed. The server knows rollouts by the beginning of their id.
+/// The whole id of what was typed. The server knows rollouts by the beginning of their id; an image
+/// names its newest one.
 async fn resolve(session: &Session, typed: &str) -> Result<String> {
+    if let Some(image) = images::typed_image(typed) {
+        let page = session.api.list(Request::get([KIND.path]), KIND.items, LOOKED_THROUGH).await?;
+        let newest = page.items().iter().find(|rollout| rollout["image"] == image.as_str());
+        if let Some(id) = newest.and_then(|rollout| rollout["id"].as_str()) {
+            return Ok(id.to_owned());
+        }
+    }
     if ids::is_beginning(typed) {
         let answer = session.api.ask(without_devices(&typed.to_ascii_lowercase())).await?;
         if answer.is_success() {

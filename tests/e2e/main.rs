@@ -11,6 +11,7 @@ mod faults;
 mod isolation;
 mod outcomes;
 mod processes;
+mod readme;
 mod reflection;
 mod scene;
 mod shell_device;

@@ -20,10 +20,12 @@ const STOP: Duration = Duration::from_secs(5);
 const ORPHANS: Duration = Duration::from_secs(10);
 
 /// A running `up`.
-struct Up {
+pub struct Up {
     child: Child,
-    screen: String,
-    api: Api,
+    /// What it has printed.
+    pub screen: String,
+    /// The administrator, by REST.
+    pub api: Api,
 }
 
 /// The command as a person types it, but for a folder and a port of its own.
@@ -42,7 +44,7 @@ fn up(folder: &TempDir, data: &Path) -> Command {
 
 impl Up {
     /// Starts it and waits for its screen.
-    async fn start(folder: &TempDir) -> Self {
+    pub async fn start(folder: &TempDir) -> Self {
         let data = folder.path().join("data");
         let mut child = up(folder, &data).stderr(Stdio::inherit()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
@@ -66,8 +68,13 @@ impl Up {
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
-    /// Ends it by Ctrl-C and returns what it said in the end.
-    async fn interrupt(mut self, folder: &TempDir) {
+    /// Waits until its devices run what they should.
+    pub async fn wait_for_devices(&self, count: usize) {
+        wait_for_devices(&self.api, count).await;
+    }
+
+    /// Ends it by Ctrl-C.
+    pub async fn interrupt(mut self, folder: &TempDir) {
         self.signal(Signal::INT);
         let ended = tokio::time::timeout(STOP, self.child.wait()).await;
         let status = ended.expect("Ctrl-C ends it in time").unwrap();
@@ -85,7 +92,8 @@ fn processes_of(folder: &TempDir) -> Vec<String> {
     lines.filter(|line| line.contains(own)).collect()
 }
 
-fn folder() -> TempDir {
+/// A folder that Postgres can reach.
+pub fn folder() -> TempDir {
     let folder = tempfile::Builder::new().prefix("slipway-up-").tempdir_in("/tmp").unwrap();
     // Postgres runs as another user when this is root, and has to get through.
     let open = std::fs::Permissions::from_mode(0o755);
@@ -116,7 +124,7 @@ async fn it_starts_with_something_to_see_and_keeps_it() {
 
     let waiting = first.api.get("/api/v1/approval-requests").await.expect(200);
     assert_eq!(waiting.header("x-total-count"), "1", "{waiting:?}");
-    wait_for_devices(&first.api, 25).await;
+    first.wait_for_devices(25).await;
     first.api.delete("/api/v1/images/2").await.expect(200);
 
     let other = up(&folder, &data).output().await.unwrap();
@@ -127,7 +135,7 @@ async fn it_starts_with_something_to_see_and_keeps_it() {
 
     let second = Up::start(&folder).await;
     second.api.get("/api/v1/images/2").await.expect(404);
-    wait_for_devices(&second.api, 25).await;
+    second.wait_for_devices(25).await;
     second.interrupt(&folder).await;
 }
 

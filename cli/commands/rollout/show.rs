@@ -19,7 +19,7 @@ const FAILING_SHOWN: usize = 10;
 /// Flags of `slipway rollout devices`.
 #[derive(Debug, clap::Args)]
 pub struct Devices {
-    /// Its id, or the beginning of it
+    /// Its id, the beginning of it, or the image: its newest rollout
     #[arg(add = complete::of(&ROLLOUTS))]
     rollout: String,
     /// Only those that stand so

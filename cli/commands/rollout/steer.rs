@@ -14,7 +14,7 @@ use crate::session::{Session, body};
 /// Flags of most commands.
 #[derive(Debug, clap::Args)]
 pub struct Order {
-    /// Its id, or the beginning of it
+    /// Its id, the beginning of it, or the image: its newest rollout
     #[arg(add = complete::of(&ROLLOUTS))]
     rollout: String,
     /// Why, for the record
@@ -25,7 +25,7 @@ pub struct Order {
 /// Flags of `slipway rollout promote`.
 #[derive(Debug, clap::Args)]
 pub struct Promote {
-    /// Its id, or the beginning of it
+    /// Its id, the beginning of it, or the image: its newest rollout
     #[arg(add = complete::of(&ROLLOUTS))]
     rollout: String,
     /// The batch that shall begin [default: the first that waits]
