@@ -7,10 +7,14 @@ mod api_page;
 mod deploy;
 mod events;
 mod examples;
+mod faults;
+mod isolation;
 mod outcomes;
 mod processes;
+mod reflection;
 mod scene;
 mod shell_device;
+mod telemetry;
 mod up;
 mod whole_way;
 

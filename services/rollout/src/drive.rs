@@ -118,6 +118,8 @@ pub(crate) struct Look {
     pub(crate) batches: Vec<Batch>,
     outlook: Outlook,
     older_turning: bool,
+    /// When.
+    pub(crate) at: DateTime<Utc>,
 }
 
 impl Look {
@@ -137,7 +139,7 @@ impl Look {
                 .await?;
         let older_turning = store::rollout::older_turning(db, &rollout).await?;
         let frozen = Frozen::from(&rollout);
-        Ok(Self { rollout, frozen, batches, outlook, older_turning })
+        Ok(Self { rollout, frozen, batches, outlook, older_turning, at: now })
     }
 
     /// What the plan sees.

@@ -2,7 +2,7 @@
 
 use loopback::LoopbackRegistry;
 use serde_json::json;
-use testbed::steps::{Rollout, add_policy, add_receiver, push, push_done, quick_policy, somebody};
+use testbed::steps::{Rollout, add_receiver, push, push_done, somebody};
 use testbed::{Slipway, eventually};
 
 use super::{NEW, OLD, north, redis_policy};
@@ -45,7 +45,7 @@ async fn with_registry() -> (Slipway, LoopbackRegistry, testbed::Fleet) {
     add_receiver(&slipway.api).await;
     let profile = "good,unhealthy:100%@docker.io/library/redis:7.6-alpine";
     let fleet = slipway.fleet("north", 3, &[("cache", "redis:7-alpine")], profile).await;
-    add_policy(&slipway.api, &quick_policy("north", "redis:*", "auto")).await;
+    redis_policy(&slipway, "auto", json!({"timers": {"verify_seconds": 2}})).await;
     (slipway, registry, fleet)
 }
 

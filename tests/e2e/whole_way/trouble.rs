@@ -11,7 +11,7 @@ use crate::PROGRAM;
 async fn devices_that_fail_go_back_and_so_does_the_rollout() {
     let profile = "good,unhealthy:100%@docker.io/library/redis:7.5-alpine";
     let (slipway, fleet) = north(10, profile).await;
-    redis_policy(&slipway, "staged", json!({})).await;
+    redis_policy(&slipway, "staged", json!({"timers": {"verify_seconds": 2}})).await;
     let rollout = Rollout::of(&slipway.api, push(&slipway.api, "redis:7.5-alpine").await);
     let ended = rollout.wait_for("rolled_back").await;
     assert_eq!(ended["status"], "rolled_back");

@@ -26,7 +26,7 @@ pub use database::Database;
 pub use fleet::{Fleet, enrolment_key, set_template};
 pub use loopback::{Fault, LoopbackRegistry, digest_of};
 pub use patience::{PATIENCE, eventually};
-pub use processes::{Process, Processes};
+pub use processes::{Process, Processes, free_port};
 pub use slipway::{Settings, Slipway};
 pub use sse::{EventStream, StreamEvent};
 pub use tokens::Tokens;

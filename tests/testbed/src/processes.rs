@@ -13,7 +13,7 @@ use runtime::client::{self, Identity, Outbound};
 use runtime::secret::Secret;
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdin, Command};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -42,6 +42,8 @@ pub struct Processes {
 #[derive(Debug)]
 pub struct Process {
     child: Child,
+    /// It ends when this does. Waiting for a child would drop its own.
+    _stdin: Option<ChildStdin>,
 }
 
 impl Processes {
@@ -98,6 +100,21 @@ impl Processes {
     pub async fn restart(&mut self, name: &'static str, environment: &[(&str, &str)]) {
         self.spawn(name, environment);
         self.wait_until_serving(name).await;
+    }
+
+    /// Starts a second process of a service on the same database, with this environment. Its name has
+    /// a `-2` at the end; only who calls it by that name knows of it.
+    pub async fn start_replica(&mut self, name: &'static str, environment: &[(&str, &str)]) {
+        for name in [name, "link-2"] {
+            self.ports.insert(name, free_port());
+        }
+        self.restart(name, environment).await;
+    }
+
+    /// Ends a process as a power cut would and starts it again with this environment.
+    pub async fn bounce(&mut self, name: &'static str, environment: &[(&str, &str)]) {
+        self.kill(name).await;
+        self.restart(name, environment).await;
     }
 
     /// Ends a process as a power cut would.
@@ -199,7 +216,7 @@ impl Processes {
 
     fn spawn(&mut self, name: &'static str, environment: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.log_file(name)).unwrap();
-        let child = Command::new(&self.program)
+        let mut child = Command::new(&self.program)
             .args(self.arguments(name))
             .envs(environment.iter().copied())
             // Ends with the test, however that ends.
@@ -209,14 +226,20 @@ impl Processes {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        self.running.insert(name, Process { child });
+        let stdin = child.stdin.take();
+        self.running.insert(name, Process { child, _stdin: stdin });
     }
 
     fn arguments(&self, name: &str) -> Vec<OsString> {
         let folder = self.folder.path();
+        let (listen, link) = match name.strip_suffix("-2") {
+            Some(_) => (self.ports[name], "link-2"),
+            None => (self.ports[name], "link"),
+        };
+        let name = name.trim_end_matches("-2");
         let mut line: Vec<OsString> = vec!["serve".into(), name.into(), "--supervised".into()];
         let mut flag = |flag: &str, value: OsString| line.extend([flag.into(), value]);
-        flag("--listen", self.ports[name].to_string().into());
+        flag("--listen", listen.to_string().into());
         flag("--drain-seconds", "2".into());
         flag("--service-token-file", folder.join(format!("{name}.token")).into());
         flag("--peers-file", folder.join("peers").into());
@@ -236,7 +259,7 @@ impl Processes {
         match name {
             "approval" => flag("--sealing-key-file", folder.join("sealing-key").into()),
             "rollout" => {
-                flag("--link-listen", self.ports["link"].to_string().into());
+                flag("--link-listen", self.ports[link].to_string().into());
                 flag("--report-interval-seconds", "30".into());
             }
             _ => {}
@@ -283,7 +306,8 @@ fn url(address: SocketAddr) -> String {
 
 /// A port that nothing else is given: below those that the system hands out by itself, and one after
 /// the other, so that a process finds its own again when it is started anew.
-fn free_port() -> SocketAddr {
+#[must_use]
+pub fn free_port() -> SocketAddr {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 20_000 + u16::try_from(std::process::id() % 50).unwrap_or_default() * 200;
     loop {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use runtime::secret::Secret;
 use serde_json::{Value, json};
 
+pub use crate::fleet::{enrolment_key, set_template};
 use crate::{Answer, Api, eventually};
 
 /// The address of the default receiver.

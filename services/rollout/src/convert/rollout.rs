@@ -1,5 +1,6 @@
 //! Rollouts and their devices.
 
+use chrono::{DateTime, Utc};
 use imageref::{Digest, Repository};
 use proto::rollout::v1 as pb;
 use proto::types::v1 as types;
@@ -72,9 +73,9 @@ fn release_to_pb(release: &Release) -> pb::Release {
     }
 }
 
-/// A rollout as the wire carries it.
+/// A rollout at a time, as the wire carries it.
 #[must_use]
-pub fn rollout_to_pb(view: &View<'_>) -> pb::Rollout {
+pub fn rollout_to_pb(view: &View<'_>, now: DateTime<Utc>) -> pb::Rollout {
     let rollout: &Rollout = view.rollout;
     let waiting = plan::waiting_reason(view);
     let reason = if rollout.state_reason.is_empty() { waiting } else { &rollout.state_reason };
@@ -87,14 +88,7 @@ pub fn rollout_to_pb(view: &View<'_>) -> pb::Rollout {
         state: state_to_pb(rollout.state).into(),
         state_reason: reason.to_owned(),
         state_detail: rollout.state_detail.clone(),
-        batches: view
-            .batches
-            .iter()
-            .enumerate()
-            .map(|(index, batch)| {
-                batch_to_pb(batch, index.checked_sub(1).map(|i| &view.batches[i]))
-            })
-            .collect(),
+        batches: batches_to_pb(view, now),
         device_count: signed(rollout.device_count),
         tally: Some(tally_to_pb(&plan::total(view.batches))),
         actor: Some(types::Actor::from(&rollout.actor)),
@@ -112,10 +106,24 @@ fn signed(count: u32) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn batch_to_pb(batch: &Batch, before: Option<&Batch>) -> pb::Batch {
+fn batches_to_pb(view: &View<'_>, now: DateTime<Utc>) -> Vec<pb::Batch> {
+    let neighbour = |index: Option<usize>| index.and_then(|index| view.batches.get(index));
+    let batches = view.batches.iter().enumerate().map(|(index, batch)| {
+        let (before, after) = (neighbour(index.checked_sub(1)), neighbour(index.checked_add(1)));
+        // It is watched for the sake of the next one.
+        let is_watched = view.rollout.state.is_live()
+            && after.is_some_and(|after| after.started_at.is_none())
+            && batch.completed_at.is_some_and(|at| now < at + batch.soak);
+        batch_to_pb(batch, before, is_watched)
+    });
+    batches.collect()
+}
+
+fn batch_to_pb(batch: &Batch, before: Option<&Batch>, is_watched: bool) -> pb::Batch {
     let state = match (batch.started_at, batch.completed_at) {
         (None, _) => pb::batch::State::Waiting,
         (Some(_), None) => pb::batch::State::Running,
+        (Some(_), Some(_)) if is_watched => pb::batch::State::Soaking,
         (Some(_), Some(_)) => pb::batch::State::Complete,
     };
     let gated = before.is_some_and(|before| before.manual_gate) && batch.promoted_at.is_none();

@@ -42,7 +42,7 @@ pub(super) async fn load(app: &App, id: RolloutId) -> Result<Look, Error> {
 
 /// A rollout that was looked at, as the wire carries it.
 pub(super) fn picture(look: &Look) -> pb::Rollout {
-    convert::rollout_to_pb(&look.view())
+    convert::rollout_to_pb(&look.view(), look.at)
 }
 
 impl Rollouts {

@@ -74,16 +74,20 @@ async fn batches_follow_one_another_after_they_have_soaked() {
         }
         slipway.pass(60).await;
         let batches = slipway.get(&rollout.id).await.batches;
-        let current = &batches[number as usize - 1];
-        assert_eq!(current.state(), pb::batch::State::Complete);
+        let current = number as usize - 1;
         if let Some(next) = batches.get(number as usize) {
+            assert_eq!(batches[current].state(), pb::batch::State::Soaking);
             assert_eq!(next.state(), pb::batch::State::Waiting);
             slipway.pass(30 * 60 - 1).await;
             let batches = slipway.get(&rollout.id).await.batches;
+            assert_eq!(batches[current].state(), pb::batch::State::Soaking);
             assert_eq!(batches[number as usize].state(), pb::batch::State::Waiting);
             slipway.pass(1).await;
             let batches = slipway.get(&rollout.id).await.batches;
+            assert_eq!(batches[current].state(), pb::batch::State::Complete);
             assert_eq!(batches[number as usize].state(), pb::batch::State::Running);
+        } else {
+            assert_eq!(batches[current].state(), pb::batch::State::Complete);
         }
     }
     assert_eq!(slipway.get(&rollout.id).await.state(), State::Succeeded);
