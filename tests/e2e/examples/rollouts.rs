@@ -135,6 +135,7 @@ async fn pause_resume_and_cancel_a_rollout() {
         let found = status().await;
         assert!(becomes.contains(&found.as_str()), "{command}: {found}");
     }
+    Rollout::new(&slipway.api, &id).wait_for("cancelled").await;
     for command in ["pause", "resume", "cancel"] {
         let path = format!("/api/v1/rollouts/{id}/{command}");
         let refused = slipway.api.post(&path, &json!({})).await.expect(409);

@@ -14,7 +14,8 @@ fn lines(log: &str) -> Vec<&str> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_outcome_is_logged_as_printed() {
-    let slipway = Processes::start(PROGRAM).await;
+    let patient = [("approval", "APPROVAL_INLINE_MILLISECONDS", "60000")];
+    let slipway = Processes::start_with(PROGRAM, &patient).await;
     let api = &slipway.api;
     add_receiver(api).await;
     api.post("/api/v1/images/1/tags", &json!({"tag": "7.5-alpine"})).await.expect(201);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 use testbed::steps::{WEBHOOK, add_policy};
-use testbed::{Answer, Api, Slipway};
+use testbed::{Answer, Api, Slipway, eventually};
 
 use crate::scene::{device, docker_hub, policy, rollouts};
 
@@ -197,7 +197,11 @@ async fn each_row_writes_what_the_table_says_and_nothing_else() {
     let tags_of = async |id: i64| names(api, &format!("/api/v1/images/{id}"), "tags", "tag").await;
     let reviews = "/api/v1/approval-requests?status=pending";
     let asked = async || names(api, reviews, "approval_requests", "repository").await;
-    assert_eq!(asked().await, ["docker.io/library/postgres"], "it was made to wait");
+    eventually("the review of the image that was made to wait", async || {
+        let asked = asked().await;
+        if asked == ["docker.io/library/postgres"] { Ok(()) } else { Err(format!("{asked:?}")) }
+    })
+    .await;
     for row in table() {
         let before = (rollouts(api).await, asked().await.len());
         send(api, &row).await;

@@ -11,6 +11,7 @@ use runtime::{Clock, Lifecycle, database};
 use sqlx::PgPool;
 use tokio::net::TcpListener;
 
+use crate::patience::PATIENCE;
 use crate::processes::check;
 use crate::{Api, Database, Fleet, Tokens};
 
@@ -40,7 +41,7 @@ struct Addresses {
 }
 
 /// What can be set, per process.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Settings {
     /// Of `approval`.
     pub approval: approval::Settings,
@@ -52,14 +53,26 @@ pub struct Settings {
     pub no_auth: bool,
 }
 
+impl Default for Settings {
+    /// As it is shipped, but that senders wait for the verdict however busy the machine is, and that
+    /// devices say nothing when there is nothing to say.
+    fn default() -> Self {
+        Self {
+            approval: approval::Settings { inline: PATIENCE, ..approval::Settings::default() },
+            rollout: rollout::Settings {
+                report_interval: Duration::from_secs(30),
+                ..rollout::Settings::default()
+            },
+            gateway: gateway::Settings::default(),
+            no_auth: false,
+        }
+    }
+}
+
 impl Slipway {
     /// Starts one with the first data that migrations make, and nothing else.
     pub async fn start() -> Self {
-        let rollout = rollout::Settings {
-            report_interval: Duration::from_secs(30),
-            ..rollout::Settings::default()
-        };
-        Self::start_with(Settings { rollout, ..Settings::default() }).await
+        Self::start_with(Settings::default()).await
     }
 
     /// Starts one with settings.
