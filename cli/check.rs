@@ -31,9 +31,6 @@ pub struct Args {
     /// Folder with logs to search for secrets; with --data-dir its own logs
     #[arg(long, value_name = "DIR")]
     logs: Option<PathBuf>,
-    /// For programs
-    #[arg(long)]
-    json: bool,
 }
 
 /// Something that must always hold.
@@ -97,7 +94,7 @@ struct Report {
 }
 
 /// Checks everything. The exit code is 1 when something does not hold.
-pub async fn run(args: &Args) -> Result<ExitCode> {
+pub async fn run(args: &Args, json: bool) -> Result<ExitCode> {
     let place = Place::of(args)?;
     let pool = place.connect().await?;
     let mut snapshot = pool.begin().await.context("the database does not answer")?;
@@ -115,7 +112,7 @@ pub async fn run(args: &Args) -> Result<ExitCode> {
     reports.push(report("I5", "the audit chain verifies", chain(&pool).await?));
     pool.close().await;
     reports.sort_by_key(|report| report.id);
-    show(&reports, args.json)?;
+    show(&reports, json)?;
     let holds = reports.iter().all(|report| report.holds);
     Ok(if holds { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -156,7 +153,7 @@ impl Place {
 
     /// Secrets whose very text is looked for.
     fn known(&self) -> Vec<Secret> {
-        self.data.as_ref().map(|data| secrets::of(data)).unwrap_or_default()
+        self.data.as_ref().map(secrets::of).unwrap_or_default()
     }
 }
 

@@ -28,6 +28,9 @@ pub struct Entry {
     /// The access token; `None` = call without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
+    /// A file with certificates to trust beside the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for Entry {
@@ -76,7 +79,8 @@ impl Contexts {
 /// Stores a context and makes it the current one; returns its name.
 pub fn remember(name: &str, url: &str, token: &Secret) -> Result<String> {
     let mut contexts = Contexts::load()?;
-    let entry = Entry { url: url.to_owned(), token: Some(token.expose().to_owned()) };
+    let token = Some(token.expose().to_owned());
+    let entry = Entry { url: url.to_owned(), token, ca_file: None };
     let current = Some(name.to_owned());
     if contexts.contexts.get(name) == Some(&entry) && contexts.current == current {
         return Ok(name.to_owned());

@@ -5,20 +5,35 @@
 //! - [`migrate`], [`psql`] and [`check`] are for whoever keeps the database.
 //! - [`simulate`] runs devices that are not there.
 //!
-//! Everything else are the operators' commands; they use the public API only.
+//! Everything else are the operators' [`commands`]; they use the public API only.
 
 use std::process::ExitCode;
 
-use clap::{Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap_complete::CompleteEnv;
+
+use options::Options;
 
 mod check;
+mod client;
+mod commands;
+mod complete;
 mod context;
+mod documents;
+mod failure;
+mod ids;
+mod images;
 mod migrate;
+mod nearest;
+mod options;
+mod output;
 mod psql;
 mod secrets;
 mod serve;
+mod session;
 mod simulate;
 mod up;
+mod watch;
 
 /// Half the memory per device stream (docs/PERFORMANCE.md).
 #[global_allocator]
@@ -28,6 +43,8 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 #[derive(Debug, Parser)]
 #[command(name = "slipway", version, propagate_version = true)]
 struct Cli {
+    #[command(flatten)]
+    options: Options,
     #[command(subcommand)]
     command: Commands,
 }
@@ -50,45 +67,63 @@ enum Commands {
     /// Keep Postgres only as long as standard input is open
     #[command(hide = true)]
     Guard(up::guard::Args),
+    #[command(flatten)]
+    Operator(commands::Command),
 }
 
+/// The commands that call no server: the operators' flags mean nothing to them, and their help does
+/// not show them.
+const WITHOUT_SERVER: [&str; 7] = ["up", "serve", "migrate", "psql", "check", "simulate", "guard"];
+
 fn main() -> ExitCode {
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .expect("nothing installed a crypto provider before");
+    CompleteEnv::with_factory(command).var(commands::COMPLETION_VARIABLE).complete();
     let cli = match Cli::from_arg_matches(&command().get_matches()) {
         Ok(cli) => cli,
         Err(error) => error.exit(),
     };
-    rustls::crypto::ring::default_provider()
-        .install_default()
-        .expect("nothing installed a crypto provider before");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads())
         .enable_all()
         .build()
         .expect("the runtime starts");
-    let code = runtime.block_on(run(cli.command));
+    let code = runtime.block_on(run(cli));
     // What still blocks, such as a read of standard input, does not hold the exit up.
     runtime.shutdown_background();
     code
 }
 
-async fn run(command: Commands) -> ExitCode {
+async fn run(Cli { options, command }: Cli) -> ExitCode {
     match command {
         Commands::Up(args) => up::run(args).await,
         Commands::Serve(service) => serve::run(service).await,
         Commands::Migrate(args) => told(migrate::run(&args).await),
         Commands::Psql(args) => psql::run(&args).await,
-        Commands::Check(args) => check::run(&args).await.unwrap_or_else(failed),
+        Commands::Check(args) => {
+            check::run(&args, options.json.is_some()).await.unwrap_or_else(failed)
+        }
         Commands::Simulate(args) => told(simulate::run(args).await),
         Commands::Guard(args) => up::guard::run(&args).await,
+        Commands::Operator(command) => commands::run(command, &options).await,
     }
 }
 
 /// The command line, with the environment variable of every flag of `serve`.
 fn command() -> Command {
-    Cli::command().mut_subcommand("serve", |serve| {
+    let command = Cli::command().mut_subcommand("serve", |serve| {
         serve::Service::NAMES.iter().fold(serve, |serve, name| {
             serve.mut_subcommand(name, |service| runtime::args::with_environment(service, name))
         })
+    });
+    let options = Options::augment_args(Command::new("options"));
+    WITHOUT_SERVER.iter().fold(command, |command, name| {
+        let hidden = options.get_arguments().map(|arg| {
+            let is_known = *name == "check" && arg.get_id().as_str() == "json";
+            arg.clone().hide(!is_known)
+        });
+        command.mut_subcommand(name, |without| without.args(hidden))
     })
 }
 
@@ -108,4 +143,26 @@ fn failed(error: anyhow::Error) -> ExitCode {
 /// As many as there are cores, but few: most processes wait most of the time.
 fn worker_threads() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().clamp(1, 8))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        command().debug_assert();
+    }
+
+    #[test]
+    fn commands_that_call_no_server_are_there() {
+        let command = command();
+        let told =
+            command.get_subcommands().map(|known| known.get_about().map(ToString::to_string));
+        let told: std::collections::HashSet<_> = told.collect();
+        assert_eq!(told.len(), command.get_subcommands().count(), "each is told in its own words");
+        for name in WITHOUT_SERVER {
+            assert!(command.find_subcommand(name).is_some(), "{name}");
+        }
+    }
 }

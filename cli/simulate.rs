@@ -1,6 +1,6 @@
 //! `slipway simulate`: devices that are not there, over the real device protocol.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use agent::profile::Profile;
@@ -95,7 +95,7 @@ fn parse_group(text: &str, profile: &Profile) -> Result<SimulatedGroup> {
     group(name, count, &PathBuf::from(file), profile)
 }
 
-fn group(name: &str, devices: usize, key: &PathBuf, profile: &Profile) -> Result<SimulatedGroup> {
+fn group(name: &str, devices: usize, key: &Path, profile: &Profile) -> Result<SimulatedGroup> {
     let secret = Secret::read(key)
         .with_context(|| format!("the enrolment key in `{}` cannot be read", key.display()))?;
     Ok(SimulatedGroup { profile: profile.clone(), ..SimulatedGroup::new(name, devices, secret) })

@@ -1,9 +1,13 @@
 //! A webhook decided with commit, beside plain durable inserts of the same Postgres.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use http::Method;
 use serde_json::json;
+use sha2::Sha256;
 use sqlx::Executor as _;
 use sqlx::postgres::PgPoolOptions;
 use testbed::Processes;
@@ -13,6 +17,10 @@ use crate::figures::{Durations, head, line};
 /// How many a second, and for how long.
 const PER_SECOND: u32 = 500;
 const SECONDS: u32 = 10;
+/// How many tags the pushes are of.
+const TAGS: u32 = 500;
+/// What the receiver's sender signs with.
+const SECRET: &str = "of the benchmark and of nothing else";
 
 /// Sends pushes of new tags at a steady rate, whatever the answers take.
 pub async fn measure(slipway: &Processes) {
@@ -20,27 +28,45 @@ pub async fn measure(slipway: &Processes) {
     plain_inserts(slipway).await;
 
     let receiver = json!({
-        "name": "bench", "vendor": "generic", "allow_unauthenticated": true,
+        "name": "bench", "vendor": "generic", "secret": SECRET,
         "registries": ["docker.io"], "repositories": ["**"], "payload_trust": true,
     });
     let made = slipway.api.post("/api/v1/receivers", &receiver).await.expect(201);
     let path = Arc::new(format!("/api/v1/webhooks/receivers/{}", made.text_at("/url_token")));
     let api = slipway.api.nobody();
-    // Connections and caches are warm before anything counts.
-    for round in ["warm", "measured"] {
+    let refused = Arc::new(AtomicUsize::new(0));
+    // The first round adds the tags, and warms connections and caches.
+    for round in ["new tags", "known tags"] {
+        refused.store(0, Ordering::Relaxed);
         let durations = steadily(|number| {
-            let (api, path) = (api.clone(), Arc::clone(&path));
+            let (api, path, refused) = (api.clone(), Arc::clone(&path), Arc::clone(&refused));
             async move {
-                let tag = format!("{round}-{number}");
-                let body = json!({"repository": {"repo_name": "redis"}, "push_data": {"tag": tag}});
-                api.post(&path, &body).await.expect(200);
+                let pushed =
+                    json!({"tag": format!("bench-{}", number % TAGS), "pushed_at": number});
+                let body = json!({"repository": {"repo_name": "redis"}, "push_data": pushed});
+                let body = body.to_string();
+                let signature = signature(&body);
+                let headers = [
+                    ("content-type", "application/json"),
+                    ("x-hub-signature-256", signature.as_str()),
+                ];
+                let answer = api.send(Method::POST, &path, &headers, body).await;
+                refused.fetch_add(usize::from(answer.status != 200), Ordering::Relaxed);
             }
         })
         .await;
-        if round == "measured" {
-            line("decided: delivery, gate, no policy, answer", &durations.shown());
+        line(&format!("decided, {round}: delivery, gate, answer"), &durations.shown());
+        let refused = refused.load(Ordering::Relaxed);
+        if refused > 0 {
+            line("not decided in time", &refused.to_string());
         }
     }
+}
+
+fn signature(body: &str) -> String {
+    let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
+    mac.update(body.as_bytes());
+    format!("sha256={}", hex::encode(mac.finalize().into_bytes()))
 }
 
 /// One row, one commit, at the same rate.

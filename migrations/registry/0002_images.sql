@@ -62,6 +62,8 @@ create table registry.image_tags (
         constraint image_tags_vulnerabilities_count_check check (vulnerabilities_count >= 0),
     -- True = the upstream confirmed it when it was added.
     verified boolean not null default false,
+    -- True = a push added it, and no person has added or changed it since.
+    is_auto_added boolean not null default false,
     created_at timestamptz not null,
     updated_at timestamptz not null,
     -- Counts changes: the etag.

@@ -1,6 +1,7 @@
 //! Every example that documents 1 and 2 print, sent as printed: method, path, headers, body. As they
 //! show no credential, these run on a Slipway that asks for none.
 
+mod devices;
 mod images;
 mod policies;
 mod psql;

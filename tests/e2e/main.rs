@@ -5,9 +5,11 @@
 
 mod api_page;
 mod deploy;
+mod events;
 mod examples;
 mod faults;
 mod isolation;
+mod outcomes;
 mod processes;
 mod reflection;
 mod scene;

@@ -6,7 +6,11 @@ use testbed::{Answer, Api, Slipway};
 
 /// Makes a policy that takes the whole fleet at once, and returns its id.
 pub async fn policy(api: &Api, pattern: &str) -> String {
-    add_policy(api, &json!({"image_pattern": pattern, "update_strategy": "auto"})).await
+    let rule = json!({
+        "image_pattern": pattern, "update_strategy": "auto", "max_in_flight": "100%",
+        "soak_device_seconds": 0
+    });
+    add_policy(api, &rule).await
 }
 
 /// Adds a device that is to run these images, one service for each, and has not called yet. Returns

@@ -247,7 +247,8 @@ struct TagDeleted {
 
 /// Add a tag to an image
 ///
-/// Needs `operator`. A recommended tag takes the mark from the one that had it.
+/// Needs `operator`. A recommended tag takes the mark from the one that had it. A tag that a push has
+/// added is taken over with what is given.
 #[utoipa::path(
     post, path = "/api/v1/images/{id}/tags", tag = "tags", request_body = NewTag,
     params(("id" = i64, Path, description = "The image's number.", example = 1)),

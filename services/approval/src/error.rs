@@ -187,7 +187,7 @@ impl From<Error> for Problem {
             Error::ReviewDecided { id, state, reviewed_by } => {
                 told(Code::FailedPrecondition, reason::REVIEW_DECIDED)
                     .with("review_id", id)
-                    .with("state", state.0.word().to_uppercase())
+                    .with("state", state.0.word())
                     .with("reviewed_by", reviewed_by)
             }
             Error::SelfReview(id) => {

@@ -169,7 +169,8 @@ impl Verdict {
             && let Some(name) = question.reference.tag()
         {
             let (digest, platforms) = (question.resolved.cloned(), platforms.to_vec());
-            return Effect::AddTag(Box::new(NewTag::named(name.clone(), digest, platforms)));
+            let named = NewTag::named(name.clone(), digest, platforms);
+            return Effect::AddTag(Box::new(NewTag { is_auto_added: true, ..named }));
         }
         let (Some(tag), Some(digest)) = (question.tag, question.resolved) else {
             return Effect::Nothing;

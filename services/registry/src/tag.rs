@@ -57,6 +57,8 @@ pub(crate) struct Tag {
     pub platforms: Vec<Platform>,
     /// Whether the upstream confirmed it when it was added.
     pub verified: bool,
+    /// Whether a push added it, and no person has added or changed it since.
+    pub is_auto_added: bool,
     pub created_at: DateTime<Utc>,
     pub updated_at: DateTime<Utc>,
     #[serde(skip)]
@@ -76,6 +78,8 @@ pub(crate) struct NewTag {
     pub is_recommended: bool,
     pub is_deprecated: bool,
     pub verified: bool,
+    /// Whether a push adds it.
+    pub is_auto_added: bool,
 }
 
 /// New values; `None` = as it is.
@@ -114,6 +118,7 @@ impl NewTag {
             is_recommended: false,
             is_deprecated: false,
             verified: false,
+            is_auto_added: false,
         }
     }
 }
@@ -172,7 +177,33 @@ impl Tag {
         if let Some(vulnerabilities_count) = change.vulnerabilities_count {
             tag.vulnerabilities_count = vulnerabilities_count;
         }
+        if tag != *self {
+            tag.is_auto_added = false;
+        }
         tag.touched(self, now)
+    }
+
+    /// The tag as a person adds it when a push has been faster: what is given counts.
+    pub(crate) fn taken_over(&self, new: &NewTag, now: DateTime<Utc>) -> Self {
+        let given = |word: &String, default: &str| (word != default).then(|| word.clone());
+        let change = TagChange {
+            digest: new.digest.clone().map(Some),
+            size_bytes: new.size_bytes.map(Some),
+            architecture: given(&new.architecture, DEFAULT_ARCHITECTURE),
+            os: given(&new.os, DEFAULT_OS),
+            pushed_at: new.pushed_at.map(Some),
+            is_recommended: Some(new.is_recommended),
+            is_deprecated: Some(new.is_deprecated),
+            ..TagChange::default()
+        };
+        let mut tag = self.changed(change, now).unwrap_or_else(|| self.clone());
+        if !new.platforms.is_empty() {
+            tag.platforms.clone_from(&new.platforms);
+        }
+        tag.verified |= new.verified;
+        tag.is_auto_added = false;
+        tag.updated_at = now;
+        tag
     }
 
     /// The tag with the digest it has now; `None` when that is known.

@@ -12,10 +12,10 @@ pub use rollout::{
     assignment_to_pb, check_to_pb, release_from_pb, rollout_to_pb, state_from_pb, try_state_from_pb,
 };
 
-/// The etag of a thing that counts its changes.
+/// The etag of a thing that counts its changes. The quotes around it are HTTP's.
 #[must_use]
 pub fn etag(version: i64) -> String {
-    format!("\"{version}\"")
+    version.to_string()
 }
 
 /// Reads an etag; empty = none was given.

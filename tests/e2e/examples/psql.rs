@@ -92,10 +92,10 @@ async fn the_session_only_reads() {
     psql(&slipway, insert).await.unwrap_err();
     let count = psql(&slipway, "SELECT COUNT(*) FROM image_update_policies").await.unwrap();
     assert_eq!(column(&count, "count"), "0");
-    let error = psql(&slipway, "DELETE FROM images").await.unwrap_err();
-    assert!(error.contains("permission denied"), "{error}");
-    let error = psql(&slipway, "CREATE TEMPORARY TABLE t (n int)").await.unwrap_err();
-    assert!(error.contains("read-only"), "{error}");
+    for statement in ["DELETE FROM images", "CREATE TABLE registry.t (n int)"] {
+        let error = psql(&slipway, statement).await.unwrap_err();
+        assert!(error.contains("read-only"), "{error}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -139,7 +139,7 @@ async fn a_vote_is_about_what_its_voter_has_seen() {
     assert_eq!((old.held_pushes, world.review(&second.review_id).await.held_pushes), (0, 2));
     assert_eq!(world.events("image.approval.superseded").await.len(), 1);
     let problem = world.approve(&first.review_id, &person("anna")).await.expect_err("superseded");
-    assert_eq!(problem.metadata()["state"], "SUPERSEDED");
+    assert_eq!(problem.metadata()["state"], "superseded");
 
     // Both pushes are about what the tag is now: the newest brings it, the older one has nothing new.
     let decided = world.approve(&second.review_id, &person("anna")).await.unwrap();
@@ -171,7 +171,7 @@ async fn two_votes_at_once_decide_once() {
         let problem = lost.into_iter().next().unwrap().unwrap_err();
         assert_eq!((problem.reason(), problem.http_status()), (reason::REVIEW_DECIDED, 409));
         assert_eq!(problem.metadata()["reviewed_by"], review.reviewed_by);
-        let state = if review.state() == review::State::Approved { "APPROVED" } else { "REJECTED" };
+        let state = if review.state() == review::State::Approved { "approved" } else { "rejected" };
         assert_eq!(problem.metadata()["state"], state);
         assert_eq!(world.review(&push.review_id).await.votes.len(), 1);
     }
@@ -188,7 +188,7 @@ async fn a_question_that_nobody_answers_ends_with_a_no() {
     world.clock.advance(Duration::from_secs(1));
     assert_eq!(world.review(&push.review_id).await.state(), review::State::Expired);
     let problem = world.approve(&push.review_id, &person("anna")).await.expect_err("too late");
-    assert_eq!(problem.metadata()["state"], "EXPIRED");
+    assert_eq!(problem.metadata()["state"], "expired");
     let denied = world
         .look_for("what it held to be denied", async || {
             let push = world.get(&push.id).await;

@@ -66,6 +66,7 @@ fn tag(name: &str, is_deprecated: bool, digest: Option<&str>) -> Tag {
         vulnerabilities_count: 0,
         platforms: Vec::new(),
         verified: false,
+        is_auto_added: false,
         created_at: DateTime::UNIX_EPOCH,
         updated_at: DateTime::UNIX_EPOCH,
         version: 1,

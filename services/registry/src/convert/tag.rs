@@ -80,6 +80,7 @@ pub(crate) fn new_tag(tag: Option<pb::Tag>) -> Result<NewTag, Error> {
         is_recommended: tag.is_recommended,
         is_deprecated: tag.is_deprecated,
         verified: false,
+        is_auto_added: false,
     })
 }
 

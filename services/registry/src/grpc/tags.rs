@@ -26,7 +26,7 @@ pub(super) async fn create(
     let (repository, gate) = {
         let mut db = app.pool.acquire().await?;
         let image = store::image::require(&mut db, id).await?;
-        refuse_existing(&mut db, id, new.tag.as_str()).await?;
+        auto_added(&mut db, id, new.tag.as_str()).await?;
         (repository_of(&image)?, store::gate::read(&mut db).await?)
     };
     let verification = lookup::verify_tag(app, &gate, &repository, &mut new).await?;
@@ -34,13 +34,23 @@ pub(super) async fn create(
     let teller = Teller { caller, now };
     let mut tx = app.pool.begin().await?;
     let image = lock(&mut tx, id).await?;
-    refuse_existing(&mut tx, id, new.tag.as_str()).await?;
+    let there = auto_added(&mut tx, id, new.tag.as_str()).await?;
     let mut events = Vec::new();
     if new.is_recommended {
         events.extend(take_mark(&mut tx, &teller, &image).await?);
     }
-    let tag = store::tag::insert(&mut tx, id, &new, now).await?;
-    events.push(teller.tag_added(&image, &tag));
+    let tag = match there {
+        Some(before) => {
+            let tag = store::tag::update(&mut tx, &before.taken_over(&new, now)).await?;
+            events.push(teller.tag_updated(&image, &before, &tag));
+            tag
+        }
+        None => {
+            let tag = store::tag::insert(&mut tx, id, &new, now).await?;
+            events.push(teller.tag_added(&image, &tag));
+            tag
+        }
+    };
     app.outbox.append_all(&mut tx, &events).await?;
     app.outbox.commit(tx).await?;
     Ok(pb::Tag { warnings: verification.warnings, ..tag.into() })
@@ -118,10 +128,15 @@ async fn take_mark(
     Ok(Some(teller.tag_updated(image, &before, &after)))
 }
 
-async fn refuse_existing(db: &mut PgConnection, image: ImageId, tag: &str) -> Result<(), Error> {
+/// The tag of this name where a push added it: whoever adds it takes it over. Any other is refused.
+async fn auto_added(
+    db: &mut PgConnection,
+    image: ImageId,
+    tag: &str,
+) -> Result<Option<Tag>, Error> {
     match store::tag::find(db, image, Key::Name(tag)).await? {
-        Some(tag) => Err(Error::TagExists { id: tag.id, tag: tag.tag }),
-        None => Ok(()),
+        Some(tag) if !tag.is_auto_added => Err(Error::TagExists { id: tag.id, tag: tag.tag }),
+        there => Ok(there),
     }
 }
 

@@ -58,6 +58,7 @@ struct Row {
     security_scan_status: Option<ScanStatus>,
     vulnerabilities_count: Option<i32>,
     tag_verified: Option<bool>,
+    is_auto_added: Option<bool>,
     tag_created_at: Option<DateTime<Utc>>,
     tag_updated_at: Option<DateTime<Utc>>,
     tag_version: Option<i64>,
@@ -89,8 +90,8 @@ pub(crate) async fn read(db: &mut PgConnection, reference: &Reference) -> Result
             tag.is_recommended as "is_recommended?", tag.is_deprecated as "is_deprecated?",
             tag.security_scan_status as "security_scan_status?: ScanStatus",
             tag.vulnerabilities_count as "vulnerabilities_count?",
-            tag.verified as "tag_verified?", tag.created_at as "tag_created_at?",
-            tag.updated_at as "tag_updated_at?", tag.version as "tag_version?",
+            tag.verified as "tag_verified?", tag.is_auto_added as "is_auto_added?",
+            tag.created_at as "tag_created_at?", tag.updated_at as "tag_updated_at?", tag.version as "tag_version?",
             (select coalesce(jsonb_agg(to_jsonb(platform) order by platform.place), '[]')
              from registry.image_tag_platforms platform
              where platform.tag_id = tag.id) as "platforms!: Json<Vec<Platform>>"
@@ -177,6 +178,7 @@ fn tag(row: Row) -> Option<Tag> {
         vulnerabilities_count: row.vulnerabilities_count?,
         platforms: row.platforms.0,
         verified: row.tag_verified?,
+        is_auto_added: row.is_auto_added?,
         created_at: row.tag_created_at?,
         updated_at: row.tag_updated_at?,
         version: row.tag_version?,

@@ -37,6 +37,7 @@ struct Row {
     security_scan_status: ScanStatus,
     vulnerabilities_count: i32,
     verified: bool,
+    is_auto_added: bool,
     created_at: DateTime<Utc>,
     updated_at: DateTime<Utc>,
     version: i64,
@@ -60,6 +61,7 @@ impl From<Row> for Tag {
             vulnerabilities_count: row.vulnerabilities_count,
             platforms: row.platforms.0,
             verified: row.verified,
+            is_auto_added: row.is_auto_added,
             created_at: row.created_at,
             updated_at: row.updated_at,
             version: row.version,
@@ -82,7 +84,7 @@ pub(crate) async fn find(
         Row,
         r#"select id, image_id, tag, digest, size_bytes, architecture, os, pushed_at,
             is_recommended, is_deprecated, security_scan_status, vulnerabilities_count, verified,
-            created_at, updated_at, version,
+            is_auto_added, created_at, updated_at, version,
             (select coalesce(jsonb_agg(to_jsonb(platform) order by platform.place), '[]')
              from registry.image_tag_platforms platform
              where platform.tag_id = image_tags.id) as "platforms!: Json<Vec<Platform>>"
@@ -118,7 +120,7 @@ pub(crate) async fn list(
         Row,
         r#"select id, image_id, tag, digest, size_bytes, architecture, os, pushed_at,
             is_recommended, is_deprecated, security_scan_status, vulnerabilities_count, verified,
-            created_at, updated_at, version,
+            is_auto_added, created_at, updated_at, version,
             (select coalesce(jsonb_agg(to_jsonb(platform) order by platform.place), '[]')
              from registry.image_tag_platforms platform
              where platform.tag_id = image_tags.id) as "platforms!: Json<Vec<Platform>>"
@@ -161,8 +163,8 @@ pub(crate) async fn insert(
     let id = sqlx::query_scalar!(
         "insert into registry.image_tags
             (image_id, tag, digest, size_bytes, architecture, os, pushed_at, is_recommended,
-             is_deprecated, verified, created_at, updated_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
+             is_deprecated, verified, is_auto_added, created_at, updated_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12)
         returning id",
         image.0,
         new.tag.as_str(),
@@ -174,6 +176,7 @@ pub(crate) async fn insert(
         new.is_recommended,
         new.is_deprecated,
         new.verified,
+        new.is_auto_added,
         now,
     )
     .fetch_one(&mut *db)
@@ -188,7 +191,8 @@ pub(crate) async fn update(db: &mut PgConnection, tag: &Tag) -> Result<Tag, Erro
         "update registry.image_tags
         set digest = $2, size_bytes = $3, architecture = $4, os = $5, pushed_at = $6,
             is_recommended = $7, is_deprecated = $8, security_scan_status = $9,
-            vulnerabilities_count = $10, updated_at = $11, version = version + 1
+            vulnerabilities_count = $10, verified = $11, is_auto_added = $12, updated_at = $13,
+            version = version + 1
         where id = $1",
         tag.id.0,
         tag.digest,
@@ -200,6 +204,8 @@ pub(crate) async fn update(db: &mut PgConnection, tag: &Tag) -> Result<Tag, Erro
         tag.is_deprecated,
         tag.security_scan_status as ScanStatus,
         tag.vulnerabilities_count,
+        tag.verified,
+        tag.is_auto_added,
         tag.updated_at,
     )
     .execute(&mut *db)

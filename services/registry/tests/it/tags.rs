@@ -306,3 +306,60 @@ async fn tags_are_paged_by_number() {
     let problem = refused(registry.images(Who::Viewer).list_tags(elsewhere).await);
     assert_eq!(problem.reason(), reason::INVALID_PAGE_TOKEN);
 }
+
+/// A push brings a tag of redis that the registry does not know.
+async fn pushed(registry: &Registry, name: &str) -> pb::Tag {
+    let request = pb::AdmitReferenceRequest {
+        reference: format!("redis:{name}"),
+        record: true,
+        ..Default::default()
+    };
+    let verdict = registry.images(Who::Approval).admit_reference(request).await.unwrap();
+    verdict.into_inner().tag.expect("the tag is added")
+}
+
+#[tokio::test]
+async fn who_adds_a_tag_that_a_push_has_added_takes_it_over() {
+    let registry = Registry::start().await;
+    let added = pushed(&registry, "7.6-alpine").await;
+    let given = pb::Tag { digest: DIGEST.to_owned(), is_recommended: true, ..tag("7.6-alpine") };
+    let taken = registry.create_tag(1, given.clone()).await;
+    assert_eq!((taken.id, taken.is_recommended), (added.id, true));
+    assert_eq!((taken.digest.as_str(), &taken.tag), (DIGEST, &added.tag));
+    assert_ne!(taken.etag, added.etag);
+    assert_eq!(recommended(&registry.tags(1).await), ["7.6-alpine"]);
+    assert_eq!(
+        registry.event_types().await,
+        ["image.tag.added", "image.tag.updated", "image.tag.updated"],
+        "a push added it, the mark was taken from another one and given to it"
+    );
+    let request = pb::CreateTagRequest { image_id: 1, tag: Some(given) };
+    let problem = refused(registry.images(Who::Admin).create_tag(request).await);
+    assert_eq!(problem.reason(), reason::TAG_EXISTS, "it is somebody's now");
+}
+
+#[tokio::test]
+async fn a_tag_that_a_push_has_added_is_taken_over_as_it_is_when_nothing_is_given() {
+    let registry = Registry::start().await;
+    let request = pb::AdmitReferenceRequest {
+        reference: "redis:7.6-alpine".to_owned(),
+        digest: DIGEST.to_owned(),
+        record: true,
+        ..Default::default()
+    };
+    let verdict = registry.images(Who::Approval).admit_reference(request).await.unwrap();
+    let added = verdict.into_inner().tag.expect("the tag is added");
+    let taken = registry.create_tag(1, tag("7.6-alpine")).await;
+    assert_eq!((taken.id, taken.digest), (added.id, added.digest));
+}
+
+#[tokio::test]
+async fn a_tag_that_a_person_has_changed_is_no_longer_there_to_be_taken() {
+    let registry = Registry::start().await;
+    let added = pushed(&registry, "7.6-alpine").await;
+    let change = pb::Tag { is_deprecated: true, ..added };
+    registry.images(Who::Admin).update_tag(update(change, &["is_deprecated"])).await.unwrap();
+    let request = pb::CreateTagRequest { image_id: 1, tag: Some(tag("7.6-alpine")) };
+    let problem = refused(registry.images(Who::Admin).create_tag(request).await);
+    assert_eq!(problem.reason(), reason::TAG_EXISTS);
+}
