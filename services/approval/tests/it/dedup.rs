@@ -34,10 +34,10 @@ async fn fifty_equal_deliveries_at_once_are_one_push_and_one_rollout() {
         assert_eq!((&push.id, push.outcome()), (&first.id, Outcome::Rollout));
         assert_eq!(answer.delivery_id, answers[0].delivery_id);
     }
-    assert_eq!(world.rollout.request_ids(), [first.id.clone()]);
+    assert_eq!(world.rollout.request_ids(), std::slice::from_ref(&first.id));
     assert_eq!(world.rollout.created().len(), 1, "the question was asked once");
     assert_eq!((count(&world, "deliveries").await, count(&world, "pushes").await), (1, 1));
-    assert_eq!(answers.iter().filter(|answer| !answer.replayed).count() > 0, true);
+    assert!(answers.iter().any(|answer| !answer.replayed));
 }
 
 #[tokio::test]

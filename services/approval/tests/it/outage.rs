@@ -53,7 +53,7 @@ async fn a_push_that_may_run_waits_for_rollout_and_is_asked_for_once() {
         codes(&world.get(&push.id).await),
         ["IMAGE_APPROVED", "DIGEST_RESOLVED", "ROLLOUT_CREATED"]
     );
-    assert_eq!(world.rollout.request_ids(), [push.id.clone()]);
+    assert_eq!(world.rollout.request_ids(), std::slice::from_ref(&push.id));
     world.rollout.assert_consistent();
     assert_eq!(world.events("image.webhook_approved").await.len(), 1);
 }

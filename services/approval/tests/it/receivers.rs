@@ -166,8 +166,10 @@ async fn what_was_sent_is_shown_without_its_credentials() {
 
 #[tokio::test]
 async fn a_receiver_that_is_sent_to_too_fast_asks_to_wait() {
-    let mut settings = approval::Settings::default();
-    settings.deliveries = approval::Rate { per_second: 0.5, burst: 3.0 };
+    let settings = approval::Settings {
+        deliveries: approval::Rate { per_second: 0.5, burst: 3.0 },
+        ..approval::Settings::default()
+    };
     let world = World::start_with(settings).await;
     world.demo_receiver().await;
     for second in 0..3 {

@@ -26,7 +26,7 @@ async fn goes_on(world: &World, push: &str) -> pb::Push {
     let done = |push: &pb::Push| push.state() == State::Done;
     let push = world.wait_for_push(push, "the push to go on", done).await;
     assert_eq!(push.outcome(), Outcome::Rollout);
-    assert_eq!(world.rollout.request_ids(), [push.id.clone()]);
+    assert_eq!(world.rollout.request_ids(), std::slice::from_ref(&push.id));
     world.rollout.assert_consistent();
     assert_eq!(world.events("image.webhook_received").await.len(), 1);
     assert_eq!(world.events("image.webhook_approved").await.len(), 1);
