@@ -6,6 +6,14 @@ use testbed::{Database, SERVICES};
 /// What Postgres says when somebody may not.
 const DENIED: &str = "42501";
 
+/// What the reader does not see: secrets, sealed or hashed as they are.
+const SECRETS: [&str; 4] = [
+    "access.token_hashes",
+    "approval.receiver_secrets",
+    "rollout.device_credentials",
+    "rollout.enrolment_keys",
+];
+
 /// The tables of a schema, as the owner sees them.
 async fn tables(owner: &mut PgConnection, schema: &str) -> Vec<String> {
     let rows = sqlx::query(
@@ -32,10 +40,10 @@ async fn assert_denied(role: &mut PgConnection, statement: String) {
     assert_eq!(answer.as_deref(), Some(DENIED), "{statement}");
 }
 
-/// Ways to change a table. None of them changes a row, so that only a missing grant refuses them.
+/// Ways to change a table.
 fn changes(table: &str) -> [String; 4] {
     [
-        format!("insert into {table} select * from {table} where false"),
+        format!("insert into {table} default values"),
         format!("delete from {table} where false"),
         format!("truncate {table}"),
         format!("drop table {table}"),
@@ -73,13 +81,15 @@ async fn no_process_can_read_or_write_anothers_schema() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_reader_looks_at_everything_and_changes_nothing() {
+async fn the_reader_looks_at_everything_but_secrets_and_changes_nothing() {
     let database = Database::create().await;
     let mut owner = database.owner().await;
     let mut reader = PgConnection::connect(&database.reader_url()).await.unwrap();
     for schema in SERVICES {
         for table in tables(&mut owner, schema).await {
-            assert_eq!(tried(&mut reader, format!("select from {table}")).await, None, "{table}");
+            let hidden = SECRETS.contains(&table.as_str()).then_some(DENIED);
+            let read = tried(&mut reader, format!("select from {table}")).await;
+            assert_eq!(read.as_deref(), hidden, "{table}");
             for change in changes(&table) {
                 assert_denied(&mut reader, change).await;
             }

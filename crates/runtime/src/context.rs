@@ -47,8 +47,14 @@ pub fn traceparent() -> Option<String> {
         .inject_context(&Span::current().context(), &mut HeaderInjector(&mut carrier));
     match carrier.get(TRACEPARENT).and_then(|value| value.to_str().ok()) {
         Some(own) => Some(own.to_owned()),
-        None => CONTEXT.try_with(|context| context.traceparent.clone()).unwrap_or_default(),
+        None => scope_traceparent(),
     }
+}
+
+/// The trace that the scope came with, whatever the present span's is.
+#[must_use]
+pub fn scope_traceparent() -> Option<String> {
+    CONTEXT.try_with(|context| context.traceparent.clone()).unwrap_or_default()
 }
 
 /// The trace's id, for events; empty when there is none.

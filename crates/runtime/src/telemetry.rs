@@ -10,6 +10,7 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -49,7 +50,9 @@ impl Telemetry {
             .transpose()?;
         let spans = provider
             .as_ref()
-            .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("slipway")));
+            .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("slipway")))
+            // What is logged and what is traced are two questions.
+            .map(|spans| spans.with_filter(LevelFilter::INFO));
         let ansi = std::io::stderr().is_terminal();
         let logs = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_target(false);
         let logs = match args.log_format {
@@ -57,7 +60,8 @@ impl Telemetry {
             LogFormat::Json => logs.json().flatten_event(true).with_current_span(true).boxed(),
         };
         // A process starts its telemetry once; in tests the first one wins.
-        let _ = tracing_subscriber::registry().with(filter).with(spans).with(logs).try_init();
+        let _ =
+            tracing_subscriber::registry().with(spans).with(logs.with_filter(filter)).try_init();
         Ok(Self(provider))
     }
 

@@ -12,15 +12,17 @@ pub(crate) use step::{plain, resource, turn};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use runtime::context::{self, Context};
 use runtime::worker::Progress;
 use runtime::{crash, database};
 use sqlx::PgConnection;
+use tracing::{Instrument as _, Span};
 
 use crate::app::App;
 use crate::change;
 use crate::error::Error;
 use crate::frozen::Frozen;
-use crate::plan::{self, Batch, Plan, View};
+use crate::plan::{self, Batch, Plan, Step, View};
 use crate::rollout::{Rollout, RolloutId};
 use crate::store::assignment::Outlook;
 use crate::store::rollout::Lease;
@@ -33,13 +35,16 @@ const DUE: i64 = 500;
 pub async fn drive_one(app: &App) -> Result<Progress, Error> {
     let mut db = app.pool.acquire().await?;
     let now = database::now(&mut db, &app.clock).await?;
-    let Some(lease) = store::rollout::claim(&mut db, now).await? else {
+    let Some((lease, traceparent)) = store::rollout::claim(&mut db, now).await? else {
         return Ok(store::rollout::next_wake(&mut db)
             .await?
             .map_or(Progress::Idle, Progress::Until));
     };
     drop(db);
-    let wake_at = match drive(app, lease).await {
+    // What is done for the rollout belongs to the trace of what made it.
+    let request_id = format!("rollout-{}", lease.rollout);
+    let scope = Context { request_id, traceparent };
+    let wake_at = match context::scope(scope, drive(app, lease)).await {
         Ok(wake_at) => wake_at,
         Err(Error::LeaseLost) => Some(now),
         Err(error) => {
@@ -75,9 +80,17 @@ async fn drive(app: &App, lease: Lease) -> Result<Option<DateTime<Utc>>, Error> 
             return Ok(wake_at);
         }
         for step in steps {
-            step::apply(app, lease, &look, step, now).await?;
+            let span = step_span(lease, &step);
+            step::apply(app, lease, &look, step, now).instrument(span).await?;
         }
     }
+}
+
+fn step_span(lease: Lease, step: &Step) -> Span {
+    let span =
+        tracing::info_span!("rollout.step", rollout.id = %lease.rollout, rollout.step = ?step);
+    context::link_trace(&span, context::scope_traceparent().as_deref());
+    span
 }
 
 /// Handles timers that are due. Returns whether there were any.

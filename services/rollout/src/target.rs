@@ -185,7 +185,8 @@ impl Target {
             etag: etag(&services),
             services,
             good: self.good.clone(),
-            traceparent: runtime::context::traceparent(),
+            // What has no trace of its own, such as a device's failure, belongs to what came before.
+            traceparent: runtime::context::traceparent().or_else(|| self.traceparent.clone()),
         }
     }
 

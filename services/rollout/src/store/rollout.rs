@@ -260,8 +260,12 @@ pub async fn batches(db: &mut PgConnection, id: RolloutId) -> Result<Vec<Batch>,
         .collect())
 }
 
-/// Leases a rollout that is due, or whose lease ran out because its holder is gone.
-pub async fn claim(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<Lease>, Error> {
+/// Leases a rollout that is due, or whose lease ran out because its holder is gone. With it comes the
+/// trace of what made the rollout.
+pub async fn claim(
+    db: &mut PgConnection,
+    now: DateTime<Utc>,
+) -> Result<Option<(Lease, Option<String>)>, Error> {
     let row = sqlx::query!(
         "with due as ( \
              select id from rollout.image_update_rollouts \
@@ -271,12 +275,12 @@ pub async fn claim(db: &mut PgConnection, now: DateTime<Utc>) -> Result<Option<L
          ) \
          update rollout.image_update_rollouts as row \
          set lease_until = now() + interval '10 seconds', fence = row.fence + 1, wake_at = null \
-         from due where row.id = due.id returning row.id, row.fence",
+         from due where row.id = due.id returning row.id, row.fence, row.traceparent",
         now,
     )
     .fetch_optional(db)
     .await?;
-    Ok(row.map(|row| Lease { rollout: RolloutId(row.id), fence: row.fence }))
+    Ok(row.map(|row| (Lease { rollout: RolloutId(row.id), fence: row.fence }, row.traceparent)))
 }
 
 /// Gives a lease back and says when to look again. A wake-up that came meanwhile is kept.
