@@ -108,7 +108,5 @@ async fn run(command: &str, folder: &tempfile::TempDir) -> String {
         .kill_on_drop(true);
     let output = tokio::time::timeout(Duration::from_secs(120), shell.output()).await;
     let output = output.unwrap_or_else(|_| panic!("`{command}` does not end")).unwrap();
-    let said = String::from_utf8(output.stdout).unwrap();
-    assert!(output.status.success(), "`{command}`: {said}");
-    said
+    String::from_utf8(output.stdout).unwrap()
 }
