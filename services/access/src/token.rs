@@ -175,7 +175,6 @@ pub fn prefix(bearer: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
 
     use chrono::TimeDelta;
     use proto::reason;
