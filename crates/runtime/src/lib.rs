@@ -12,7 +12,7 @@
 //! - **Call**: [`client`] opens channels to other processes; request id, trace and identity travel
 //!   along by themselves ([`context`]).
 //! - **Refuse**: [`problem`] is the one shape of errors, on the wire and off it.
-//! - **Decide alike**: [`clock`], [`id`], [`page`], [`backoff`], [`secret`], [`seal`].
+//! - **Decide alike**: [`clock`], [`mod@id`], [`page`], [`backoff`], [`secret`], [`seal`].
 //! - **Work on**: [`worker`] runs one claimed row at a time, woken by a signal or a period.
 //! - **Remember** (feature `postgres`): [`database`] (pool, named constraints), [`migrate`],
 //!   [`outbox`] (events written in the business transaction and served as `EventLog`).

@@ -4,7 +4,7 @@
 //! database in which each of them has its own role. [`Processes`] runs the same as operating-system
 //! processes of the real binary, which can be killed, started again, stopped for a while and armed
 //! with a crash point. Both are used alike: [`Api`] speaks REST to them, [`Fleet`] puts simulated
-//! devices beside them, a [`LoopbackRegistry`](loopback::LoopbackRegistry) stands for the registries
+//! devices beside them, a [`LoopbackRegistry`] stands for the registries
 //! of the world.
 //!
 //! Nothing here sleeps for a length of time: [`eventually`] asks again until something is so.
