@@ -50,6 +50,8 @@ pub async fn report_to_next_batch(slipway: &Processes) {
 
     let mut durations = Vec::new();
     let mut reported: Option<Instant> = None;
+    // They stay connected: only who is there succeeds.
+    let mut updated = Vec::new();
     while !devices.is_empty() {
         let waiting = devices
             .iter_mut()
@@ -64,6 +66,7 @@ pub async fn report_to_next_batch(slipway: &Processes) {
         let mut device = devices.swap_remove(index);
         device.report_running().await;
         reported = Some(Instant::now());
+        updated.push(device);
     }
     line("report answered → next batch's target", &Durations::of(durations).shown());
 }

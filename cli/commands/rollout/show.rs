@@ -210,7 +210,8 @@ pub async fn explain(session: &Session, typed: &str) -> Result {
     out.say(&format!("{image}  {}{why}", out.styles().paint(token, &text::clean(&word))))?;
     out.say("")?;
     super::super::say_checks(out, &explained.checks)?;
-    if !explained.blocked_by.is_empty() {
+    // What is over waits for nothing, whatever it ended by.
+    if !explained.blocked_by.is_empty() && !rollout.is_over() {
         out.say("")?;
         out.say(&format!("it waits for {}", text::clean(&explained.blocked_by)))?;
     }

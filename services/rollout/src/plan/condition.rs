@@ -106,12 +106,13 @@ fn state(view: &View<'_>) -> Condition {
         State::Pending if view.older_turning => Outcome::Waits,
         State::Pending | State::Paused => Outcome::Blocks,
         State::RollingBack | State::Cancelling => Outcome::Waits,
-        State::Succeeded
-        | State::RolledBack
+        // What is over waits for nothing.
+        State::Succeeded => Outcome::Holds,
+        State::RolledBack
         | State::RollbackIncomplete
         | State::Cancelled
         | State::Superseded
-        | State::Failed => Outcome::Holds,
+        | State::Failed => Outcome::Blocks,
     };
     let word = rollout.state.as_str().replace('_', " ");
     let detail = match (&*rollout.state_detail, view.older_turning) {
