@@ -78,6 +78,8 @@ pub async fn at_scale(slipway: &Processes, reports: bool, fan_out: bool) {
     let begun = Instant::now();
     let mut devices = fleet(slipway, "many", DEVICES, "iotistic/agent:v2.0.0").await;
     line("enrolled, connected, first report", &format!("{:.1} s", begun.elapsed().as_secs_f64()));
+    // What enrolling took is given back first.
+    tokio::time::sleep(Duration::from_secs(5)).await;
     let each = resident(slipway.id("rollout")).saturating_sub(before) / DEVICES;
     line("memory of `rollout` per stream", &format!("{:.1} KiB", kib(each)));
 

@@ -53,6 +53,8 @@ async fn start() -> Processes {
         ("approval", "APPROVAL_RECEIVER_RATE", "1000000"),
         ("approval", "APPROVAL_RECEIVER_BURST", "1000000"),
         ("rollout", "ROLLOUT_CONNECTS_PER_SECOND", "100000"),
+        // As `slipway up` sets it.
+        ("rollout", "_RJEM_MALLOC_CONF", "narenas:2,dirty_decay_ms:2000,muzzy_decay_ms:0"),
         ("approval", "APPROVAL_LOG", "warn"),
         ("rollout", "ROLLOUT_LOG", "warn"),
         ("registry", "REGISTRY_LOG", "warn"),
