@@ -40,6 +40,9 @@ pub struct Args {
     /// How many devices share a connection; 0 = each has its own
     #[arg(long, value_name = "N", default_value_t = 0)]
     per_connection: usize,
+    /// Address of an OTLP collector (gRPC) for traces; none are made when absent
+    #[arg(long, value_name = "URL", env = "SIMULATE_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     /// End when standard input ends
     #[arg(long, hide = true)]
     supervised: bool,
@@ -50,7 +53,7 @@ pub async fn run(args: Args) -> Result<()> {
     let telemetry = TelemetryArgs {
         log: "warn".to_owned(),
         log_format: LogFormat::Pretty,
-        otlp_endpoint: std::env::var("SIMULATE_OTLP_ENDPOINT").ok(),
+        otlp_endpoint: args.otlp_endpoint.clone(),
     };
     let telemetry = Telemetry::start("device", &telemetry)?;
     let simulator = Simulator::start(config(&args)?)?;
