@@ -20,7 +20,7 @@ use uuid::Uuid;
 
 use crate::app::App;
 use crate::error::Error;
-use crate::store::device::Bearer;
+use crate::store::credential::Bearer;
 use crate::store::{self};
 
 const REMEMBERED: Duration = Duration::from_secs(60);
@@ -97,11 +97,11 @@ impl DeviceAuth {
     /// Finds the bearer; the first use of a newer token ends the older ones.
     async fn look_up(&self, token: &Hash) -> Result<Option<Bearer>, Error> {
         let mut db = self.app.pool.acquire().await?;
-        let bearer = store::device::bearer(&mut db, token).await?;
+        let bearer = store::credential::bearer(&mut db, token).await?;
         if let Some(bearer) = &bearer
             && bearer.overlaps
         {
-            store::device::delete_older_credentials(&mut db, token).await?;
+            store::credential::delete_older(&mut db, token).await?;
             self.forget(bearer.device.0);
         }
         Ok(bearer)

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use crate::app::App;
 use crate::device::{Device, DeviceId, Hardware, check_fleet, check_labels, check_name};
 use crate::error::Error;
-use crate::store::device::Key;
+use crate::store::key::Key;
 use crate::store::{self};
 use crate::target::Target;
 
@@ -52,7 +52,7 @@ pub async fn enrol(
         labels: request.labels.into_iter().collect(),
         hardware: request.platform.map(Hardware::from).unwrap_or_default(),
     };
-    store::device::use_key(&mut tx, key.id).await?;
+    store::key::count_use(&mut tx, key.id).await?;
     let (device, token) = make(&mut tx, new, None, now).await?;
     let who = Resource::new("device", device.id, device.name.clone());
     let event = Event::of(
@@ -78,7 +78,7 @@ pub async fn enrol(
 /// Finds the key and sees that it still opens the door.
 async fn open_key(db: &mut PgConnection, secret: &str, now: DateTime<Utc>) -> Result<Key, Error> {
     let refused = |reason, message| Err(Error::KeyRefused { reason, message });
-    let Some(key) = store::device::lock_key(db, &Hash::of(secret.trim())).await? else {
+    let Some(key) = store::key::lock(db, &Hash::of(secret.trim())).await? else {
         return refused(
             reason::ENROLMENT_KEY_UNKNOWN,
             "the enrolment key is none; ask the operator for one",
@@ -135,9 +135,9 @@ pub async fn make(
         updated_at: now,
         version: 1,
     };
-    store::device::ensure_fleet(db, &device.fleet, now).await?;
+    store::fleet::ensure(db, &device.fleet, now).await?;
     store::device::insert(db, &device, request_id).await?;
-    let template = store::device::template(db, &device.fleet).await?.unwrap_or_default();
+    let template = store::fleet::template(db, &device.fleet).await?.unwrap_or_default();
     let target = match template.is_empty() {
         true => Target::default(),
         false => Target::default().replaced(template),
@@ -153,8 +153,8 @@ pub async fn new_token(
     device: DeviceId,
     now: DateTime<Utc>,
 ) -> Result<Secret, Error> {
-    store::device::end_credentials(db, device, now + OVERLAP).await?;
+    store::credential::end(db, device, now + OVERLAP).await?;
     let token = Secret::generate(PREFIX);
-    store::device::insert_credential(db, device, &token.hash(), now).await?;
+    store::credential::insert(db, device, &token.hash(), now).await?;
     Ok(token)
 }

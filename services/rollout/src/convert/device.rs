@@ -8,7 +8,8 @@ use runtime::{Problem, time};
 use super::link::{observation_to_pb, service_to_pb};
 use super::{etag, target_to_pb};
 use crate::device::{Hardware, Picture};
-use crate::store::device::{FleetRow, Key};
+use crate::store::fleet::FleetRow;
+use crate::store::key::Key;
 use crate::target::{Image, Service};
 
 /// A device as the wire carries it.

@@ -24,7 +24,8 @@ use crate::drive::commit_targets;
 use crate::enrol::{self, NewDevice};
 use crate::error::Error;
 use crate::session::End;
-use crate::store::device::{Filter, Key, Page};
+use crate::store::device::{Filter, Page};
+use crate::store::key::Key;
 use crate::store::{self};
 use crate::target::Service as TargetService;
 
@@ -91,10 +92,10 @@ impl Devices {
         change(&mut next, now)?;
         next.version += 1;
         next.updated_at = now;
-        store::device::ensure_fleet(&mut tx, &next.fleet, now).await?;
+        store::fleet::ensure(&mut tx, &next.fleet, now).await?;
         store::device::update(&mut tx, &next).await?;
         if next.revoked_at.is_some() && before.revoked_at.is_none() {
-            store::device::delete_credentials(&mut tx, id).await?;
+            store::credential::delete(&mut tx, id).await?;
             store::session::touch(&mut tx, id.0).await?;
         }
         let event = Event::by(caller, kind, resource(&next), now)
@@ -172,11 +173,11 @@ impl Devices {
         let template = convert::services_from_pb(request.services)?;
         let mut tx = app.pool.begin().await?;
         let now = database::now(&mut tx, &app.clock).await?;
-        let before = store::device::template(&mut tx, &request.fleet).await?.unwrap_or_default();
-        store::device::set_template(&mut tx, &request.fleet, &template, now).await?;
+        let before = store::fleet::template(&mut tx, &request.fleet).await?.unwrap_or_default();
+        store::fleet::set_template(&mut tx, &request.fleet, &template, now).await?;
         let mut targets = Targets::new();
         if !template.is_empty() {
-            let bare = store::device::without_target(&mut tx, &request.fleet).await?;
+            let bare = store::fleet::without_target(&mut tx, &request.fleet).await?;
             for (device, target) in store::target::lock(&mut tx, &bare).await? {
                 if target.generation == 0 {
                     targets.push((device, target.replaced(template.clone())));
@@ -225,8 +226,8 @@ impl Devices {
             created_at: now,
         };
         let secret = Secret::generate("gde_");
-        store::device::ensure_fleet(&mut tx, &key.fleet, now).await?;
-        store::device::insert_key(&mut tx, &key, &secret.hash()).await?;
+        store::fleet::ensure(&mut tx, &key.fleet, now).await?;
+        store::key::insert(&mut tx, &key, &secret.hash()).await?;
         let what = Resource::new("enrolment_key", key.id, key.name.clone());
         let event = Event::by(caller, "enrolment_key.created", what, now)
             .after(json!({"fleet": key.fleet, "quota": key.quota, "expires_at": key.expires_at}));
@@ -474,7 +475,7 @@ impl Service for Devices {
     ) -> Result<Response<pb::ListFleetsResponse>, Status> {
         let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
         let now = database::now(&mut db, &self.0.clock).await.map_err(Error::from)?;
-        let fleets = store::device::fleets(&mut db, None, self.0.heard_since(now)).await?;
+        let fleets = store::fleet::list(&mut db, None, self.0.heard_since(now)).await?;
         let fleets = fleets.iter().map(|fleet| convert::fleet_to_pb(fleet, now)).collect();
         Ok(Response::new(pb::ListFleetsResponse { fleets }))
     }
@@ -486,7 +487,7 @@ impl Service for Devices {
         let name = request.into_inner().name;
         let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
         let now = database::now(&mut db, &self.0.clock).await.map_err(Error::from)?;
-        let found = store::device::fleets(&mut db, Some(&name), self.0.heard_since(now)).await?;
+        let found = store::fleet::list(&mut db, Some(&name), self.0.heard_since(now)).await?;
         let fleet = found.first().ok_or(Error::FleetNotFound(name))?;
         Ok(Response::new(convert::fleet_to_pb(fleet, now)))
     }
@@ -513,7 +514,7 @@ impl Service for Devices {
             None => None,
         };
         let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
-        let (found, total) = store::device::list_keys(&mut db, before, size + 1).await?;
+        let (found, total) = store::key::list(&mut db, before, size + 1).await?;
         let (found, next_page_token) =
             page::cut(found, size, "enrolment keys", |key| key.id.to_string());
         Ok(Response::new(pb::ListEnrolmentKeysResponse {
@@ -532,7 +533,7 @@ impl Service for Devices {
         let app = &self.0;
         let mut tx = app.pool.begin().await.map_err(Error::from)?;
         let now = database::now(&mut tx, &app.clock).await.map_err(Error::from)?;
-        let key = store::device::revoke_key(&mut tx, id, now).await?;
+        let key = store::key::revoke(&mut tx, id, now).await?;
         if key.revoked_at == Some(now) {
             let what = Resource::new("enrolment_key", key.id, key.name.clone());
             let event = Event::by(&caller, "enrolment_key.revoked", what, now);
