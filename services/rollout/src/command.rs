@@ -117,14 +117,24 @@ fn allowed(command: Command, look: &Look) -> Result<(), Error> {
     let rollout = &look.rollout;
     let state = rollout.state;
     let wrong = |reason, hint: &str| {
+        let is = if state.is_terminal() { "has ended as" } else { "is" };
         Err(Error::WrongState {
             reason,
             state: state.as_str(),
-            message: format!("the rollout `{}` is {}; {hint}", rollout.id, words(state)),
+            message: format!("the rollout `{}` {is} {}; {hint}", rollout.id, words(state)),
         })
     };
     if state.is_terminal() {
-        return wrong(reason::ROLLOUT_ENDED, "push the image again to begin a new one");
+        let hint = match command {
+            Command::RollBack => "to undo it, roll out the version that ran before",
+            Command::Start
+            | Command::Pause
+            | Command::Resume
+            | Command::Promote(_)
+            | Command::Cancel { .. }
+            | Command::Retry => "push the image again to begin a new one",
+        };
+        return wrong(reason::ROLLOUT_ENDED, hint);
     }
     match command {
         Command::Start if state != State::Pending => {
