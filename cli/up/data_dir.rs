@@ -84,8 +84,17 @@ impl DataDir {
         }
     }
 
-    /// Removes everything but the lock.
+    /// Removes everything but the lock. A folder that holds something and was never Slipway's is left
+    /// as it is.
     pub fn clear(&self) -> Result<()> {
+        let entries = fs::read_dir(&self.path).context("the data folder cannot be read")?;
+        let holds_more = entries.filter_map(Result::ok).any(|entry| entry.file_name() != "lock");
+        if holds_more && !self.path.join("version").exists() && !self.postgres().exists() {
+            bail!(
+                "`{}` holds something and is no data folder of Slipway; --reset would remove it: choose another --data-dir",
+                self.path.display()
+            );
+        }
         let entries = fs::read_dir(&self.path).context("the data folder cannot be read")?;
         for entry in entries {
             let path = entry.context("the data folder cannot be read")?.path();
@@ -196,6 +205,21 @@ mod tests {
         let mut second = DataDir::resolve(Some(folder.path())).unwrap();
         let error = second.take().unwrap_err().to_string();
         assert!(error.contains(&format!("in use by process {}", std::process::id())), "{error}");
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let foreign = folder.path().join("letters");
+        fs::write(&foreign, "x").unwrap();
+        let data = DataDir::resolve(Some(folder.path())).unwrap();
+        let error = data.clear().unwrap_err().to_string();
+        assert!(error.contains("is no data folder of Slipway"), "{error}");
+        assert!(foreign.exists());
+
+        data.write_version().unwrap();
+        data.clear().unwrap();
+        assert!(!foreign.exists());
     }
 
     #[test]
