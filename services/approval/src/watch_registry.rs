@@ -204,6 +204,8 @@ async fn tag_changed(app: &App, event: &PbEvent) -> Result<(), Error> {
         Ruling::Deny | Ruling::Hold(_) => {}
     }
     app.outbox.commit(tx).await?;
+    // Only now can the worker find what was written down.
+    app.wakes.revocations.ring();
     Ok(())
 }
 
@@ -225,7 +227,6 @@ async fn revoke(
         attempts: 0,
     };
     store::feed::revoke(db, &revocation, now).await?;
-    app.wakes.revocations.ring();
     if had_approval(event) {
         let name =
             if tag.is_empty() { repository.to_owned() } else { format!("{repository}:{tag}") };
