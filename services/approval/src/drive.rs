@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use crate::decide::Next;
 use crate::moment::Moment;
 use crate::push::{Push, PushId};
+use crate::store::push::When;
 use crate::{App, Error, advance, store};
 
 /// How long a registry elsewhere may take when nobody waits for the answer.
@@ -110,7 +111,7 @@ async fn to_rest(
         committed.mark_unchanged();
         let claimed = match own.take() {
             Some(push) => Some(push),
-            None => claim(app, id, &lane, moment).await.ok()?,
+            None => claim(app, id, &lane, When::Asked, moment).await.ok()?,
         };
         if let Some(claimed) = claimed {
             let patience = end.saturating_duration_since(Instant::now());
@@ -136,12 +137,13 @@ async fn claim(
     app: &App,
     push: PushId,
     lane: &str,
+    when: When,
     moment: &Moment,
 ) -> Result<Option<Push>, Error> {
     let now = moment.now();
     let mut tx = app.pool.begin().await?;
     store::push::lock_lane(&mut tx, lane).await?;
-    let claimed = store::push::claim(&mut tx, push, lane, id::uuid_v7(now), now).await?;
+    let claimed = store::push::claim(&mut tx, push, lane, id::uuid_v7(now), when, now).await?;
     tx.commit().await?;
     Ok(claimed)
 }
@@ -200,7 +202,9 @@ pub(crate) async fn drive_one(app: &App) -> Result<Progress, Error> {
         });
     };
     drop(db);
-    let Some(push) = claim(app, id, &lane, &moment).await? else { return Ok(Progress::More) };
+    let Some(push) = claim(app, id, &lane, When::Due, &moment).await? else {
+        return Ok(Progress::More);
+    };
     let span = tracing::info_span!("push", push.id = %push.id, push.step = ?push.step);
     context::link_trace(&span, push.traceparent.as_deref());
     let scope =

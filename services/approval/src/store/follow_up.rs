@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::Error;
 use crate::review::{Review, ReviewId};
 
-/// Claims what is left to do for a decided review. `None` = nothing is, or somebody does it.
+/// Claims what is left to do for a decided review. `None` = nothing is yet, or somebody does it.
 pub(crate) async fn claim(
     db: &mut PgConnection,
     id: ReviewId,
@@ -18,7 +18,7 @@ pub(crate) async fn claim(
         Review,
         "update approval.image_approval_requests set \
              claim = $2, claimed_until = $4, version = version + 1 \
-         where id = $1 and follow_up is not null \
+         where id = $1 and follow_up is not null and follow_up_at <= $3 \
              and (claimed_until is null or claimed_until <= $3) \
          returning *",
         id.0,

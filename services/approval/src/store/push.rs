@@ -15,6 +15,15 @@ use crate::review::ReviewId;
 /// enough that what a killed process held goes on soon.
 pub(crate) const LEASE: TimeDelta = TimeDelta::seconds(15);
 
+/// When a push may be claimed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// At any time: somebody waits for it.
+    Asked,
+    /// Once it is due.
+    Due,
+}
+
 /// Takes the line of a lane until the transaction ends: claims in it are given out one at a time, to
 /// the oldest push first. Only one that waits for its digest lets others pass: when its time comes,
 /// the registry says what is new for it, too.
@@ -129,12 +138,14 @@ pub(crate) async fn save(
 }
 
 /// Claims the push, or an older one of its lane that must go first. `None` = somebody works in the
-/// lane, or there is nothing left to do. The lane is locked.
+/// lane, or there is nothing left to do; where `when` says so, also when the push is no longer due,
+/// because somebody else has just tried it. The lane is locked.
 pub(crate) async fn claim(
     db: &mut PgConnection,
     push: PushId,
     lane: &str,
     claim: Uuid,
+    when: When,
     now: DateTime<Utc>,
 ) -> Result<Option<Push>, Error> {
     let claimed = sqlx::query_as!(
@@ -146,7 +157,10 @@ pub(crate) async fn claim(
              where head.lane = $2 and head.state in ('received', 'waiting') \
                  and head.step <> 'review' \
                  and (head.id = $1 or head.state = 'received' or head.step <> 'resolve') \
-                 and head.observed_seq <= (select own.observed_seq from approval.pushes as own where own.id = $1) \
+                 and head.observed_seq <= ( \
+                     select own.observed_seq from approval.pushes as own \
+                     where own.id = $1 and (own.due_at <= $4 or not $6) \
+                 ) \
                  and not exists ( \
                      select from approval.pushes as busy \
                      where busy.lane = $2 and busy.state in ('received', 'waiting') \
@@ -160,6 +174,7 @@ pub(crate) async fn claim(
         claim,
         now,
         now + LEASE,
+        when == When::Due,
     )
     .fetch_optional(db)
     .await?;

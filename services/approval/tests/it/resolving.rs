@@ -102,6 +102,41 @@ async fn a_senders_word_alone_lets_nothing_run() {
 }
 
 #[tokio::test]
+async fn what_another_worker_has_just_tried_is_not_tried_again() {
+    let world = World::start().await;
+    let token = world.hub_receiver().await;
+    world.registry.approve("redis", &["7"]);
+    world.registry.upstream("redis:other", Answer::NotFound);
+    let body = hub("redis", "7").to_string();
+    let push = world.send(&token, &[], body, "").await.unwrap().pushes.remove(0);
+
+    // Whoever finds it due waits here for its lane, in which another replica tries it first.
+    let mut lane = world.owner.begin().await.unwrap();
+    let lock = "select pg_advisory_xact_lock(hashtextextended('lane ' || lane, 0)) \
+                from approval.pushes where id = $1::uuid";
+    sqlx::query(lock).bind(&push.id).execute(&mut *lane).await.unwrap();
+    world.clock.advance(Duration::from_secs(1));
+    world
+        .look_for("a worker at the lane", async || {
+            let waiting = "select exists (select from pg_locks join pg_database on pg_database.oid = database \
+                           where datname = current_database() and locktype = 'advisory' and not granted)";
+            let waiting: bool = sqlx::query_scalar(waiting).fetch_one(&world.owner).await.unwrap();
+            if waiting { Ok(()) } else { Err("nobody waits".to_owned()) }
+        })
+        .await;
+    let tried = "update approval.pushes set due_at = due_at + interval '77 s', version = version + 1 \
+                 where id = $1::uuid";
+    sqlx::query(tried).bind(&push.id).execute(&mut *lane).await.unwrap();
+    lane.commit().await.unwrap();
+
+    // One behind them in the same lane has its answer when they are through.
+    let body = hub_at("redis", "7", 1).to_string();
+    world.send(&token, &[], body, "").await.unwrap();
+    let retry_time = |push: &pb::Push| push.retry_time.as_ref().unwrap().seconds;
+    assert_eq!(retry_time(&world.get(&push.id).await), retry_time(&push) + 77);
+}
+
+#[tokio::test]
 async fn a_tag_that_the_registry_does_not_know_yet_is_looked_for_again() {
     let world = World::start().await;
     let token = world.hub_receiver().await;
