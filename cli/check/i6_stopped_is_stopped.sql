@@ -35,3 +35,6 @@ join rollout.assignments as assignment on assignment.rollout_id = rollout.id
 where rollout.state in ('rolled_back', 'rollback_incomplete', 'cancelled', 'superseded', 'failed')
   and assignment.state in ('queued', 'offered', 'acked', 'downloading', 'staged', 'installing',
                            'verifying', 'reverting')
+  -- Who had begun to swap when a newer release came finishes, and is judged.
+  and not (rollout.state = 'superseded'
+           and assignment.state in ('installing', 'verifying', 'reverting'))

@@ -12,6 +12,11 @@ where review.state = 'approved' and review.follow_up is null and review.voter is
       select from registry.image_decisions as decision
       where decision.request_id = review.id and decision.decision = 'approved'
   )
+  -- Somebody approved it in the registry itself, and the review was closed with that.
+  and not exists (
+      select from registry.images as image
+      where image.repository = review.repository and image.approval_status = 'approved'
+  )
 union all
 select format('push %s is %s since %s', push.id, push.state, push.updated_at)
 from approval.pushes as push

@@ -18,7 +18,7 @@
 //! - **Ask a person**: `ask` finds or opens the review of a held push (`review` has the rules), `vote`
 //!   stores a decision, `redrive` tells the registry and sets the held pushes going, `close` ends
 //!   reviews in whatever other way, `expire` those that nobody decided in time.
-//! - **Watch**: `watch_registry` acts on what happens to images elsewhere; `revoke` tells `rollout` of
+//! - **Watch**: `watch_registry` acts on what happens to images elsewhere; `tell` tells `rollout` of
 //!   approvals that were lost.
 //! - **Start**: `target` admits what devices should run from the start, like a push.
 //!
@@ -68,10 +68,10 @@ mod redeliver;
 mod redrive;
 mod retention;
 mod review;
-mod revoke;
 mod store;
 mod strict_json;
 mod target;
+mod tell;
 mod vendor;
 mod verify;
 mod vote;

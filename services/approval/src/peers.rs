@@ -183,6 +183,26 @@ impl Peers {
         done(self.rollouts.clone().revoke_release(patiently(Request::new(message))).await)
     }
 
+    /// The releases on their way whose approval was taken back.
+    pub(crate) async fn revoked_releases(
+        &self,
+        repository: &str,
+    ) -> Result<Vec<rollout::Release>, Problem> {
+        let message = rollout::ListRevokedReleasesRequest { repository: repository.to_owned() };
+        let request = patiently(Request::new(message));
+        Ok(answered(self.rollouts.clone().list_revoked_releases(request).await)?.releases)
+    }
+
+    /// Gives the approval of a release back.
+    pub(crate) async fn restore_release(&self, release: rollout::Release) -> Result<(), Problem> {
+        let message = rollout::RestoreReleaseRequest {
+            repository: release.repository,
+            tag: release.tag,
+            digest: release.digest,
+        };
+        done(self.rollouts.clone().restore_release(patiently(Request::new(message))).await)
+    }
+
     /// Sets what a device runs, in admitted references.
     pub(crate) async fn set_target(
         &self,

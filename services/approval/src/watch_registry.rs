@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use chrono::{DateTime, Utc};
 use imageref::Reference;
 use proto::event::v1::Event as PbEvent;
 use proto::reason;
@@ -19,7 +20,7 @@ use crate::answer::{Admitted, Ruling};
 use crate::close::{self, End, Which};
 use crate::peers::Admission;
 use crate::review::{Question, Scope};
-use crate::store::feed::Revocation;
+use crate::store::feed::News;
 use crate::{App, Error, ask, store};
 
 /// How long one stream is read. Beginning anew tells the registry how far its events were acted on.
@@ -121,7 +122,7 @@ async fn image_changed(app: &App, event: &PbEvent) -> Result<(), Error> {
     let end = |which, why| End { repository, which, by: &by, why };
     match image.as_ref().map(Image::approval_status) {
         Some(ApprovalStatus::Approved) => {
-            store::feed::unrevoke(&mut tx, repository, "").await?;
+            store::feed::tell(&mut tx, &news(repository, "", "", now), now).await?;
             close::approve(&mut tx, app, end(Which::Image, ""), now).await?;
         }
         Some(ApprovalStatus::Rejected) => {
@@ -140,6 +141,8 @@ async fn image_changed(app: &App, event: &PbEvent) -> Result<(), Error> {
         }
     }
     app.outbox.commit(tx).await?;
+    // Only now can the worker find what was written down.
+    app.wakes.news.ring();
     Ok(())
 }
 
@@ -193,7 +196,7 @@ async fn tag_changed(app: &App, event: &PbEvent) -> Result<(), Error> {
     let end = |why| End { repository, which: Which::Tag(tag.as_str()), by: &by, why };
     match verdict.ruling {
         Ruling::Allow => {
-            store::feed::unrevoke(&mut tx, repository, tag.as_str()).await?;
+            store::feed::tell(&mut tx, &news(repository, tag.as_str(), "", now), now).await?;
             close::approve(&mut tx, app, end(""), now).await?;
         }
         Ruling::Deny if deprecated => {
@@ -205,7 +208,7 @@ async fn tag_changed(app: &App, event: &PbEvent) -> Result<(), Error> {
     }
     app.outbox.commit(tx).await?;
     // Only now can the worker find what was written down.
-    app.wakes.revocations.ring();
+    app.wakes.news.ring();
     Ok(())
 }
 
@@ -219,14 +222,7 @@ async fn revoke(
     why: &str,
 ) -> Result<(), Error> {
     let now = database::now(db, &app.clock).await?;
-    let revocation = Revocation {
-        id: id::uuid_v7(now),
-        repository: repository.to_owned(),
-        tag: tag.to_owned(),
-        reason: why.to_owned(),
-        attempts: 0,
-    };
-    store::feed::revoke(db, &revocation, now).await?;
+    store::feed::tell(db, &news(repository, tag, why, now), now).await?;
     if had_approval(event) {
         let name =
             if tag.is_empty() { repository.to_owned() } else { format!("{repository}:{tag}") };
@@ -240,6 +236,17 @@ async fn revoke(
         app.outbox.append(db, &told).await?;
     }
     Ok(())
+}
+
+/// What `rollout` must hear about a release: why it lost its approval; empty = it has it again.
+fn news(repository: &str, tag: &str, lost: &str, now: DateTime<Utc>) -> News {
+    News {
+        id: id::uuid_v7(now),
+        repository: repository.to_owned(),
+        tag: tag.to_owned(),
+        lost: lost.to_owned(),
+        attempts: 0,
+    }
 }
 
 /// Whether what the event is about was approved before it.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use runtime::worker::{Progress, Worker};
 use runtime::{Lifecycle, Wake, database};
 
-use crate::{App, Error, drive, expire, meter, redrive, retention, revoke, store, watch_registry};
+use crate::{App, Error, drive, expire, meter, redrive, retention, store, tell, watch_registry};
 
 /// How many pushes are worked on at once, apart from those whose senders wait.
 const PUSH_WORKERS: usize = 4;
@@ -20,13 +20,13 @@ const HOUR: Duration = Duration::from_secs(3_600);
 pub(crate) struct Wakes {
     pub pushes: Wake,
     pub reviews: Wake,
-    pub revocations: Wake,
+    pub news: Wake,
     pub expiry: Wake,
 }
 
 impl Wakes {
     pub(crate) fn ring_all(&self) {
-        for wake in [&self.pushes, &self.reviews, &self.revocations, &self.expiry] {
+        for wake in [&self.pushes, &self.reviews, &self.news, &self.expiry] {
             wake.ring();
         }
     }
@@ -39,9 +39,7 @@ pub(crate) fn start(app: &App) {
         spawn(app, "pushes", &wakes.pushes, PERIOD, async |app| drive::drive_one(&app).await);
     }
     spawn(app, "reviews", &wakes.reviews, PERIOD, async |app| redrive::follow_up_one(&app).await);
-    spawn(app, "revocations", &wakes.revocations, PERIOD, async |app| {
-        revoke::revoke_one(&app).await
-    });
+    spawn(app, "news", &wakes.news, PERIOD, async |app| tell::tell_one(&app).await);
     spawn(app, "expiry", &wakes.expiry, PERIOD, async |app| expire::expire_one(&app).await);
     spawn(app, "outages", &app.outages.over(), HOUR, async |app| drive::hurry(&app).await);
     spawn(app, "retention", &Wake::new(), HOUR, async |app| retention::sweep(&app).await);

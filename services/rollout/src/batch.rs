@@ -62,8 +62,9 @@ pub fn share(devices: u32, percent: f64) -> u32 {
     ((exact - 1e-6).ceil().max(0.0) as u32).min(devices)
 }
 
-/// The place of a device in a rollout's order: the same for one rollout, unlike in another, so that
-/// it is not always the same devices that go first.
+/// The place of a device in a rollout's order. The seed is the rollout before it of the same image, so
+/// that a preview shows the next rollout as it will be, and that it is not always the same devices
+/// that go first.
 #[must_use]
 pub fn order_key(seed: Uuid, device: Uuid) -> [u8; 32] {
     let mut hash = Sha256::new();

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::frozen::Frozen;
 use crate::plan::{Batch, Trip};
 use crate::policy::{self, Policy, PolicyId, Selector};
+use crate::revoke;
 use crate::rollout::{Release, Rollout, RolloutId, State};
 use crate::select::{Selection, select};
 use crate::store::assignment::Seat;
@@ -77,13 +78,13 @@ pub async fn create(app: &App, caller: &Caller, asked: Asked) -> Result<Outcome,
         return Ok(Outcome::NoPolicy { disabled });
     };
     store::rollout::lock_planning(&mut tx, policy.id, &release.repository).await?;
-    if let Some(outcome) = known_release(&mut tx, policy, &asked).await? {
+    let now = database::now(&mut tx, &app.clock).await?;
+    if let Some(outcome) = known_release(&mut tx, policy, &asked, now).await? {
         tx.commit().await?;
         return Ok(outcome);
     }
-    let now = database::now(&mut tx, &app.clock).await?;
     let id = RolloutId::new(now);
-    let selection = choose_devices(&mut tx, policy, &asked, id).await?;
+    let selection = choose_devices(&mut tx, policy, &asked).await?;
     if selection.taken.is_empty() {
         return nobody(&mut tx, policy, release, &selection).await;
     }
@@ -145,6 +146,7 @@ async fn known_release(
     db: &mut PgConnection,
     policy: &Policy,
     asked: &Asked,
+    now: DateTime<Utc>,
 ) -> Result<Option<Outcome>, Error> {
     let release = &asked.release;
     let Some(digest) = &release.digest else { return Ok(None) };
@@ -161,7 +163,7 @@ async fn known_release(
         return Ok(None);
     }
     if !live.revoked_reason.is_empty() {
-        store::rollout::set_revoked(db, live.id, "").await?;
+        revoke::give_back(db, live.id, now).await?;
     }
     Ok(Some(Outcome::Unchanged(Some(live.id))))
 }
@@ -170,13 +172,13 @@ async fn choose_devices(
     db: &mut PgConnection,
     policy: &Policy,
     asked: &Asked,
-    seed: RolloutId,
 ) -> Result<Selection, Error> {
     let selectors: Vec<&Selector> =
         policy.rules.selector.iter().chain(asked.selector.iter()).collect();
     let repository = Some(asked.release.repository.as_str());
     let candidates = store::device::candidates(db, &selectors, repository).await?;
-    Ok(select(candidates, &asked.release, seed.0))
+    let seed = store::rollout::newest(db, &asked.release.repository).await?;
+    Ok(select(candidates, &asked.release, seed))
 }
 
 async fn nobody(

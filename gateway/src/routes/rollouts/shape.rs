@@ -190,6 +190,8 @@ enum BatchState {
     Soaking,
     /// Complete.
     Complete,
+    /// The rollout turned or ended before it was complete: nothing more is sent.
+    Stopped,
 }
 
 impl From<pb::batch::State> for BatchState {
@@ -199,6 +201,7 @@ impl From<pb::batch::State> for BatchState {
             pb::batch::State::Running => Self::Running,
             pb::batch::State::Soaking => Self::Soaking,
             pb::batch::State::Complete => Self::Complete,
+            pb::batch::State::Stopped => Self::Stopped,
         }
     }
 }

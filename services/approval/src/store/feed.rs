@@ -37,32 +37,33 @@ pub(crate) async fn advance(
     Ok(moved.rows_affected() == 1)
 }
 
-/// An approval taken back.
+/// A release whose approval has changed.
 #[derive(Debug, Clone)]
-pub(crate) struct Revocation {
+pub(crate) struct News {
     pub id: Uuid,
     pub repository: String,
     /// Empty = any.
     pub tag: String,
-    pub reason: String,
+    /// Why its approval was taken back; empty = it was given again.
+    pub lost: String,
     pub attempts: i32,
 }
 
-/// Notes that `rollout` must be told; once for each release.
-pub(crate) async fn revoke(
+/// Notes what `rollout` must be told; only the last of each release counts.
+pub(crate) async fn tell(
     db: &mut PgConnection,
-    revocation: &Revocation,
+    news: &News,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "insert into approval.revocations (id, repository, tag, reason, due_at, created_at) \
+        "insert into approval.approval_news (id, repository, tag, lost, due_at, created_at) \
          values ($1, $2, $3, $4, $5, $5) \
-         on conflict on constraint revocations_release_key do update set \
-             reason = excluded.reason, due_at = excluded.due_at, claim = null, claimed_until = null",
-        revocation.id,
-        revocation.repository,
-        revocation.tag,
-        revocation.reason,
+         on conflict on constraint approval_news_release_key do update set \
+             lost = excluded.lost, due_at = excluded.due_at, claim = null, claimed_until = null",
+        news.id,
+        news.repository,
+        news.tag,
+        news.lost,
         now,
     )
     .execute(db)
@@ -70,37 +71,21 @@ pub(crate) async fn revoke(
     Ok(())
 }
 
-/// Forgets what `rollout` was not told yet: it is approved again.
-pub(crate) async fn unrevoke(
-    db: &mut PgConnection,
-    repository: &str,
-    tag: &str,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "delete from approval.revocations where repository = $1 and tag = $2",
-        repository,
-        tag,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Claims a revocation that is due.
-pub(crate) async fn claim_revocation(
+/// Claims news that are due.
+pub(crate) async fn claim(
     db: &mut PgConnection,
     claim: Uuid,
     now: DateTime<Utc>,
-) -> Result<Option<Revocation>, Error> {
+) -> Result<Option<News>, Error> {
     let claimed = sqlx::query_as!(
-        Revocation,
-        "update approval.revocations set claim = $1, claimed_until = $3, attempts = attempts + 1 \
+        News,
+        "update approval.approval_news set claim = $1, claimed_until = $3, attempts = attempts + 1 \
          where id = ( \
-             select id from approval.revocations \
+             select id from approval.approval_news \
              where due_at <= $2 and (claimed_until is null or claimed_until <= $2) \
              order by due_at limit 1 for update skip locked \
          ) \
-         returning id, repository, tag, reason, attempts",
+         returning id, repository, tag, lost, attempts",
         claim,
         now,
         now + super::push::LEASE,
@@ -111,22 +96,22 @@ pub(crate) async fn claim_revocation(
 }
 
 /// `rollout` was told.
-pub(crate) async fn revoked(db: &mut PgConnection, id: Uuid, claim: Uuid) -> Result<(), Error> {
-    sqlx::query!("delete from approval.revocations where id = $1 and claim = $2", id, claim)
+pub(crate) async fn told(db: &mut PgConnection, id: Uuid, claim: Uuid) -> Result<(), Error> {
+    sqlx::query!("delete from approval.approval_news where id = $1 and claim = $2", id, claim)
         .execute(db)
         .await?;
     Ok(())
 }
 
 /// `rollout` did not answer.
-pub(crate) async fn put_off_revocation(
+pub(crate) async fn put_off(
     db: &mut PgConnection,
     id: Uuid,
     claim: Uuid,
     due_at: DateTime<Utc>,
 ) -> Result<(), Error> {
     sqlx::query!(
-        "update approval.revocations set due_at = $3, claim = null, claimed_until = null \
+        "update approval.approval_news set due_at = $3, claim = null, claimed_until = null \
          where id = $1 and claim = $2",
         id,
         claim,
@@ -137,19 +122,19 @@ pub(crate) async fn put_off_revocation(
     Ok(())
 }
 
-/// When the next revocation is due.
-pub(crate) async fn next_revocation(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>, Error> {
+/// When the next news are due.
+pub(crate) async fn next_due(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>, Error> {
     let next = sqlx::query_scalar!(
-        "select min(greatest(due_at, claimed_until)) from approval.revocations"
+        "select min(greatest(due_at, claimed_until)) from approval.approval_news"
     )
     .fetch_one(db)
     .await?;
     Ok(next)
 }
 
-/// Makes all revocations due.
+/// Makes all news due.
 pub(crate) async fn hurry(db: &mut PgConnection, now: DateTime<Utc>) -> Result<(), Error> {
-    sqlx::query!("update approval.revocations set due_at = $1 where due_at > $1", now)
+    sqlx::query!("update approval.approval_news set due_at = $1 where due_at > $1", now)
         .execute(db)
         .await?;
     Ok(())

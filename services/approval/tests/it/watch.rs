@@ -102,7 +102,7 @@ async fn an_approval_that_comes_back_before_rollout_has_heard_is_not_taken_back(
     world.registry.set("acme/app", ApprovalStatus::Rejected);
     world.registry.tell("image.registry.rejected", "docker.io/acme/app", &person("admin"));
     let noted = async || -> i64 {
-        let query = "select count(*) from approval.revocations";
+        let query = "select count(*) from approval.approval_news where lost <> ''";
         sqlx::query_scalar(query).fetch_one(&world.owner).await.unwrap()
     };
     let wanted = async |count| {
@@ -123,6 +123,33 @@ async fn an_approval_that_comes_back_before_rollout_has_heard_is_not_taken_back(
         .wait_for_push(&push.id, "a later push to go on", |push| push.state() == State::Done)
         .await;
     assert!(world.rollout.revoked().is_empty());
+}
+
+#[tokio::test]
+async fn what_is_approved_again_may_go_on_as_far_as_the_gate_lets_it() {
+    let world = World::start().await;
+    let redis = "docker.io/library/redis";
+    world.registry.approve("redis", &["7", "8"]);
+    world.registry.deprecate("redis", "7");
+    world.rollout.stop(redis, "7", "");
+    world.rollout.stop(redis, "8", "");
+    world.rollout.stop("docker.io/library/nginx", "1", "");
+    world.registry.tell("image.registry.approved", redis, &person("admin"));
+    world
+        .look_for("one release to be given back", async || match &*world.rollout.restored() {
+            [only] if only == "8" => Ok(()),
+            others => Err(format!("{others:?}")),
+        })
+        .await;
+
+    world.registry.approve("redis", &["7", "8"]);
+    world.registry.tell("image.tag.updated", &format!("{redis}:7"), &person("admin"));
+    world
+        .look_for("the tag to be given back", async || match &*world.rollout.restored() {
+            [.., seven, eight] if seven == "7" && eight == "8" => Ok(()),
+            others => Err(format!("{others:?}")),
+        })
+        .await;
 }
 
 #[tokio::test]

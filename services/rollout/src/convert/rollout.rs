@@ -114,19 +114,27 @@ fn batches_to_pb(view: &View<'_>, now: DateTime<Utc>) -> Vec<pb::Batch> {
         let is_watched = view.rollout.state.is_live()
             && after.is_some_and(|after| after.started_at.is_none())
             && batch.completed_at.is_some_and(|at| now < at + batch.soak);
-        batch_to_pb(batch, before, is_watched)
+        batch_to_pb(batch, before, view.rollout.state, is_watched)
     });
     batches.collect()
 }
 
-fn batch_to_pb(batch: &Batch, before: Option<&Batch>, is_watched: bool) -> pb::Batch {
+fn batch_to_pb(
+    batch: &Batch,
+    before: Option<&Batch>,
+    rollout: State,
+    is_watched: bool,
+) -> pb::Batch {
     let state = match (batch.started_at, batch.completed_at) {
+        (_, None) if !rollout.is_live() => pb::batch::State::Stopped,
         (None, _) => pb::batch::State::Waiting,
         (Some(_), None) => pb::batch::State::Running,
         (Some(_), Some(_)) if is_watched => pb::batch::State::Soaking,
         (Some(_), Some(_)) => pb::batch::State::Complete,
     };
-    let gated = before.is_some_and(|before| before.manual_gate) && batch.promoted_at.is_none();
+    let gated = before.is_some_and(|before| before.manual_gate)
+        && batch.promoted_at.is_none()
+        && rollout.is_live();
     pb::Batch {
         number: signed(batch.number),
         size: signed(batch.tally.devices()),

@@ -103,6 +103,9 @@ fn obstacle(ready: &Ready, target: Option<&Target>, repository: &str) -> Option<
     let Some(target) = target.filter(|_| ready.exists) else {
         return Some(Obstacle::Never(reason::REMOVED));
     };
+    if ready.revoked {
+        return Some(Obstacle::Never(reason::DEVICE_REVOKED));
+    }
     if ready.pinned {
         return Some(Obstacle::Never(reason::PINNED));
     }

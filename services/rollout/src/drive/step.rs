@@ -1,6 +1,7 @@
 //! Applying one step of a plan, in one transaction.
 
 use chrono::{DateTime, Utc};
+use proto::reason;
 use runtime::Actor;
 use runtime::event::{Event, Resource};
 use serde_json::{Value, json};
@@ -184,11 +185,17 @@ async fn revert(
     let tries =
         store::assignment::lock_in(db, look.rollout.id, &[Try::Succeeded], i64::from(count))
             .await?;
+    let devices: Vec<_> = tries.iter().map(|stored| stored.try_.device).collect();
+    let revoked = store::device::revoked(db, &devices).await?;
     let changes = tries
         .into_iter()
         .map(|stored| {
             let mut next = stored.try_.clone();
             next.state = Try::Reverting;
+            // Who hears nothing any more is not waited for; its target is right when it does again.
+            if revoked.contains(&next.device) {
+                next = next.ended(Try::RevertFailed, reason::DEVICE_REVOKED);
+            }
             (stored, Change { assignment: next, effect: Effect::Restore })
         })
         .collect();
@@ -238,7 +245,6 @@ fn kept(rollout: &Rollout) -> Trip {
 
 /// Reasons are constants; one that was stored is one of them.
 fn static_reason(stored: &str) -> &'static str {
-    use proto::reason;
     [
         reason::OPERATOR,
         reason::APPROVAL_LOST,
@@ -257,7 +263,7 @@ fn ending(look: &Look) -> Trip {
     let why = |reason, detail| Trip { reason, detail };
     match (all.succeeded, all.deferred) {
         (0, _) if all.failures() == 0 => {
-            why(proto::reason::NOTHING_TO_DO, "no device needed it".to_owned())
+            why(reason::NOTHING_TO_DO, "no device needed it".to_owned())
         }
         (_, 0) => plain(),
         (_, away) => why("", format!("{away} offline devices get it when they come back")),

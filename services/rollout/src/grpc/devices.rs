@@ -1,33 +1,25 @@
 //! `slipway.rollout.v1.Devices`.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use chrono::{DateTime, Utc};
 use imageref::Repository;
-use proto::reason;
 use proto::rollout::v1 as pb;
 use proto::rollout::v1::devices_server::Devices as Service;
 use runtime::event::{Event, Resource};
 use runtime::secret::Secret;
 use runtime::{Caller, Problem, database, page, time};
-use serde_json::{Value, json};
-use sqlx::PgConnection;
+use serde_json::json;
 use tonic::{Request, Response, Status, async_trait};
 use uuid::Uuid;
 
 use crate::app::App;
-use crate::assignment::State as Try;
-use crate::change::Targets;
 use crate::convert;
 use crate::device::{Device, DeviceId, Hardware, KeyId, check_fleet, check_labels, check_name};
-use crate::drive::commit_targets;
 use crate::enrol::{self, NewDevice};
 use crate::error::Error;
-use crate::session::End;
+use crate::retire::{self, facts, resource};
 use crate::store::device::{Filter, Page};
 use crate::store::key::Key;
 use crate::store::{self};
-use crate::target::Service as TargetService;
+use crate::take_over;
 
 /// Serves devices to operators.
 #[derive(Debug, Clone)]
@@ -76,9 +68,8 @@ impl Devices {
         &self,
         caller: &Caller,
         id: DeviceId,
-        kind: &'static str,
         version: Option<i64>,
-        change: impl FnOnce(&mut Device, DateTime<Utc>) -> Result<(), Error>,
+        change: impl FnOnce(&mut Device) -> Result<(), Error>,
     ) -> Result<(), Error> {
         let app = &self.0;
         let mut tx = app.pool.begin().await?;
@@ -89,110 +80,17 @@ impl Devices {
             return Err(Error::StaleEtag);
         }
         let mut next = before.clone();
-        change(&mut next, now)?;
+        change(&mut next)?;
         next.version += 1;
         next.updated_at = now;
         store::fleet::ensure(&mut tx, &next.fleet, now).await?;
         store::device::update(&mut tx, &next).await?;
-        if next.revoked_at.is_some() && before.revoked_at.is_none() {
-            store::credential::delete(&mut tx, id).await?;
-            store::session::touch(&mut tx, id.0).await?;
-        }
-        let event = Event::by(caller, kind, resource(&next), now)
+        let event = Event::by(caller, "device.updated", resource(&next), now)
             .before(facts(&before))
             .after(facts(&next));
         app.outbox.append(&mut tx, &event).await?;
         app.outbox.commit(tx).await?;
         Ok(())
-    }
-
-    async fn delete(&self, caller: &Caller, id: DeviceId) -> Result<pb::Device, Error> {
-        let app = &self.0;
-        let mut tx = app.pool.begin().await?;
-        let now = database::now(&mut tx, &app.clock).await?;
-        let rollouts = end_tries(&mut tx, id.0, &|_| true, now).await?;
-        store::device::lock(&mut tx, id).await?;
-        let picture = store::device::get(&mut tx, id, app.heard_since(now)).await?;
-        store::device::delete(&mut tx, id).await?;
-        let event = Event::by(caller, "device.deleted", resource(&picture.device), now)
-            .before(facts(&picture.device));
-        app.outbox.append(&mut tx, &event).await?;
-        store::rollout::wake(&mut tx, &rollouts, now).await?;
-        app.outbox.commit(tx).await?;
-        app.sessions.end(id.0, i64::MAX, End::Revoked);
-        app.driver.ring();
-        Ok(convert::device_to_pb(&picture, now))
-    }
-
-    async fn set_device_target(
-        &self,
-        caller: &Caller,
-        request: pb::SetDeviceTargetRequest,
-    ) -> Result<pb::TargetState, Error> {
-        let app = &self.0;
-        let id = DeviceId::parse("device_id", &request.device_id)?;
-        let services = convert::services_from_pb(request.services)?;
-        let mut tx = app.pool.begin().await?;
-        let now = database::now(&mut tx, &app.clock).await?;
-        let missing = || Error::DeviceNotFound(id.to_string());
-        let seen = store::target::get(&mut tx, &[id.0]).await?.remove(&id.0).ok_or_else(missing)?;
-        let replaced = replaced(&seen.services, &services);
-        let rollouts = end_tries(&mut tx, id.0, &|name| replaced.contains(name), now).await?;
-        let before =
-            store::target::lock(&mut tx, &[id.0]).await?.remove(&id.0).ok_or_else(missing)?;
-        if before.generation != seen.generation {
-            return Err(Error::LeaseLost);
-        }
-        if !request.etag.is_empty() && request.etag.trim_matches('"') != before.etag {
-            return Err(Error::StaleEtag);
-        }
-        let target = before.replaced(kept_updates(&before.services, services));
-        if target.etag == before.etag {
-            return Ok(convert::target_to_pb(id.0, &before, now));
-        }
-        let targets: Targets = vec![(id.0, target.clone())];
-        store::target::update(&mut tx, &targets).await?;
-        let picture = store::device::get(&mut tx, id, app.heard_since(now)).await?;
-        let event = Event::by(caller, "device.target_set", resource(&picture.device), now)
-            .before(json!({"generation": before.generation, "services": before.services}))
-            .after(json!({"generation": target.generation, "services": target.services}));
-        app.outbox.append(&mut tx, &event).await?;
-        store::rollout::wake(&mut tx, &rollouts, now).await?;
-        commit_targets(app, tx, targets, now).await?;
-        app.driver.ring();
-        Ok(convert::target_to_pb(id.0, &target, now))
-    }
-
-    async fn set_fleet_template(
-        &self,
-        caller: &Caller,
-        request: pb::SetFleetTemplateRequest,
-    ) -> Result<i32, Error> {
-        let app = &self.0;
-        check_fleet("fleet", &request.fleet)?;
-        let template = convert::services_from_pb(request.services)?;
-        let mut tx = app.pool.begin().await?;
-        let now = database::now(&mut tx, &app.clock).await?;
-        let before = store::fleet::template(&mut tx, &request.fleet).await?.unwrap_or_default();
-        store::fleet::set_template(&mut tx, &request.fleet, &template, now).await?;
-        let mut targets = Targets::new();
-        if !template.is_empty() {
-            let bare = store::fleet::without_target(&mut tx, &request.fleet).await?;
-            for (device, target) in store::target::lock(&mut tx, &bare).await? {
-                if target.generation == 0 {
-                    targets.push((device, target.replaced(template.clone())));
-                }
-            }
-        }
-        store::target::update(&mut tx, &targets).await?;
-        let fleet = Resource::new("fleet", &request.fleet, request.fleet.clone());
-        let event = Event::by(caller, "fleet.template_set", fleet, now)
-            .before(json!({"services": before}))
-            .after(json!({"services": template, "devices": targets.len()}));
-        app.outbox.append(&mut tx, &event).await?;
-        let devices = i32::try_from(targets.len()).unwrap_or(i32::MAX);
-        commit_targets(app, tx, targets, now).await?;
-        Ok(devices)
     }
 
     async fn create_key(
@@ -235,69 +133,6 @@ impl Devices {
         app.outbox.commit(tx).await?;
         Ok((key, secret))
     }
-}
-
-/// Ends the tries of a device whose services an operator takes over, and names their rollouts.
-async fn end_tries(
-    db: &mut PgConnection,
-    device: Uuid,
-    is_taken: &(dyn Fn(&str) -> bool + Sync),
-    now: DateTime<Utc>,
-) -> Result<Vec<Uuid>, Error> {
-    let mut rollouts = Vec::new();
-    for stored in store::assignment::lock_active(db, &[device]).await? {
-        if !stored.try_.services.iter().any(|service| is_taken(&service.name)) {
-            continue;
-        }
-        let rollout =
-            store::rollout::get(db, crate::rollout::RolloutId(stored.try_.rollout)).await?;
-        let ended = stored.try_.clone().ended(Try::Cancelled, reason::OPERATOR);
-        store::assignment::update(db, &[(stored.id, ended)], &rollout.policy.rules, now).await?;
-        rollouts.push(rollout.id.0);
-    }
-    Ok(rollouts)
-}
-
-/// The services that a new target takes over: they are gone, or are to run something else.
-fn replaced(before: &[TargetService], after: &[TargetService]) -> BTreeSet<String> {
-    before
-        .iter()
-        .filter(|old| !after.iter().any(|new| new.name == old.name && new.runs.is(&old.runs)))
-        .map(|old| old.name.clone())
-        .collect()
-}
-
-/// A service that stays as it is keeps the update it has: an operator who repeats what is there
-/// changes nothing.
-fn kept_updates(before: &[TargetService], services: Vec<TargetService>) -> Vec<TargetService> {
-    let before: BTreeMap<_, _> =
-        before.iter().map(|service| (service.name.as_str(), service)).collect();
-    services
-        .into_iter()
-        .map(|mut service| {
-            if let Some(old) = before.get(service.name.as_str())
-                && old.runs.is(&service.runs)
-            {
-                service.update.clone_from(&old.update);
-            }
-            service
-        })
-        .collect()
-}
-
-fn resource(device: &Device) -> Resource {
-    Resource::new("device", device.id, device.name.clone())
-}
-
-fn facts(device: &Device) -> Value {
-    json!({
-        "name": device.name,
-        "fleet": device.fleet,
-        "labels": device.labels,
-        "pinned": device.pinned,
-        "pin_reason": device.pin_reason,
-        "revoked": device.revoked_at.is_some(),
-    })
 }
 
 fn filter(request: &pb::ListDevicesRequest) -> Result<Filter, Problem> {
@@ -377,7 +212,7 @@ impl Service for Devices {
         let id = DeviceId::parse("device.id", &change.id)?;
         let version = convert::version(&change.etag)?;
         let mask = request.update_mask.unwrap_or_default().paths;
-        self.change(&caller, id, "device.updated", version, |device, _| {
+        self.change(&caller, id, version, |device| {
             edit(device, change, &mask).map_err(Error::from)
         })
         .await?;
@@ -390,7 +225,7 @@ impl Service for Devices {
     ) -> Result<Response<pb::Device>, Status> {
         let caller = Caller::of(&request);
         let id = DeviceId::parse("id", &request.into_inner().id)?;
-        Ok(Response::new(self.delete(&caller, id).await?))
+        Ok(Response::new(retire::delete(&self.0, &caller, id).await?))
     }
 
     async fn revoke_device(
@@ -399,12 +234,7 @@ impl Service for Devices {
     ) -> Result<Response<pb::Device>, Status> {
         let caller = Caller::of(&request);
         let id = DeviceId::parse("id", &request.into_inner().id)?;
-        self.change(&caller, id, "device.revoked", None, |device, now| {
-            device.revoked_at = device.revoked_at.or(Some(now));
-            Ok(())
-        })
-        .await?;
-        self.0.sessions.end(id.0, i64::MAX, End::Revoked);
+        retire::revoke(&self.0, &caller, id).await?;
         Ok(Response::new(self.get(id).await?))
     }
 
@@ -439,7 +269,7 @@ impl Service for Devices {
         let caller = Caller::of(&request);
         let request = request.into_inner();
         let id = DeviceId::parse("id", &request.id)?;
-        self.change(&caller, id, "device.updated", None, |device, _| {
+        self.change(&caller, id, None, |device| {
             device.pinned = request.pinned;
             device.pin_reason = if request.pinned {
                 request.reason.chars().take(500).collect()
@@ -457,7 +287,7 @@ impl Service for Devices {
         request: Request<pb::SetDeviceTargetRequest>,
     ) -> Result<Response<pb::TargetState>, Status> {
         let caller = Caller::of(&request);
-        Ok(Response::new(self.set_device_target(&caller, request.into_inner()).await?))
+        Ok(Response::new(take_over::set(&self.0, &caller, request.into_inner()).await?))
     }
 
     async fn set_template(
@@ -465,7 +295,7 @@ impl Service for Devices {
         request: Request<pb::SetFleetTemplateRequest>,
     ) -> Result<Response<pb::SetFleetTemplateResponse>, Status> {
         let caller = Caller::of(&request);
-        let devices = self.set_fleet_template(&caller, request.into_inner()).await?;
+        let devices = take_over::set_template(&self.0, &caller, request.into_inner()).await?;
         Ok(Response::new(pb::SetFleetTemplateResponse { devices }))
     }
 

@@ -189,8 +189,7 @@ impl Policies {
         Ok(policy)
     }
 
-    /// The same selection and the same batches as a rollout would have, with nothing stored. Only
-    /// the order within differs, because each rollout has its own.
+    /// The same selection and the same batches as the next rollout has, with nothing stored.
     async fn preview(
         &self,
         request: pb::PreviewPolicyRequest,
@@ -198,12 +197,12 @@ impl Policies {
         let mut db = self.0.pool.acquire().await?;
         let now = database::now(&mut db, &self.0.clock).await?;
         let asked = request.policy.ok_or_else(|| Problem::invalid("policy", "is missing"))?;
-        let known = Uuid::try_parse(&asked.id).ok();
         let policy = convert::policy_from_pb(asked, PolicyId::new(now), now)?;
         let release = previewed(&request.reference, &policy)?;
         let selectors: Vec<&Selector> = policy.rules.selector.iter().collect();
         let candidates = store::device::candidates(&mut db, &selectors, None).await?;
-        let selection = select(candidates, &release, known.unwrap_or(policy.id.0));
+        let seed = store::rollout::newest(&mut db, &release.repository).await?;
+        let selection = select(candidates, &release, seed);
         let devices = u32::try_from(selection.taken.len()).unwrap_or(u32::MAX);
         let mut taken = selection.taken.iter();
         let batches = create::planned(&policy, devices)

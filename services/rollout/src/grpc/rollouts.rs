@@ -3,9 +3,7 @@
 use proto::reason;
 use proto::rollout::v1 as pb;
 use proto::rollout::v1::rollouts_server::Rollouts as Service;
-use runtime::event::Event;
 use runtime::{Caller, Problem, database, page};
-use serde_json::json;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, async_trait};
@@ -16,10 +14,11 @@ use crate::app::App;
 use crate::command::{self, Order};
 use crate::convert;
 use crate::create::{self, Asked, Outcome};
-use crate::drive::{Look, resource};
+use crate::drive::Look;
 use crate::error::Error;
-use crate::plan::{self, Trip};
+use crate::plan;
 use crate::policy::PolicyId;
+use crate::revoke::{self, Releases};
 use crate::rollout::{Command, RolloutId, State};
 use crate::store::rollout::Filter;
 use crate::store::{self};
@@ -134,45 +133,6 @@ impl Rollouts {
         }
         let total_size = i32::try_from(total).unwrap_or(i32::MAX);
         Ok(pb::ListRolloutsResponse { rollouts, next_page_token, total_size })
-    }
-
-    async fn revoke(
-        &self,
-        caller: &Caller,
-        request: pb::RevokeReleaseRequest,
-    ) -> Result<Vec<RolloutId>, Error> {
-        let app = &self.0;
-        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        let (tag, digest) = (given(&request.tag), given(&request.digest));
-        let why =
-            given(&request.reason).unwrap_or_else(|| "the approval was taken back".to_owned());
-        let mut tx = app.pool.begin().await?;
-        let now = database::now(&mut tx, &app.clock).await?;
-        let ids = store::rollout::lock_released(
-            &mut tx,
-            &request.repository,
-            tag.as_deref(),
-            digest.as_deref(),
-        )
-        .await?;
-        for id in &ids {
-            let rollout = store::rollout::get(&mut tx, *id).await?;
-            store::rollout::set_revoked(&mut tx, *id, &why).await?;
-            if !matches!(rollout.state, State::Running | State::Settling) {
-                continue;
-            }
-            let lost = Trip::approval_lost(&why);
-            store::rollout::set_state(&mut tx, *id, State::Paused, &lost, now).await?;
-            let event = Event::by(caller, "image.rollout_paused", resource(&rollout), now)
-                .before(json!({"state": rollout.state.as_str()}))
-                .after(json!({"state": "paused", "reason": lost.reason, "detail": why}));
-            app.outbox.append(&mut tx, &event).await?;
-        }
-        let woken: Vec<_> = ids.iter().map(|id| id.0).collect();
-        store::rollout::wake(&mut tx, &woken, now).await?;
-        app.outbox.commit(tx).await?;
-        app.driver.ring();
-        Ok(ids)
     }
 
     async fn explain(&self, id: RolloutId) -> Result<pb::ExplainRolloutResponse, Error> {
@@ -297,9 +257,44 @@ impl Service for Rollouts {
         request: Request<pb::RevokeReleaseRequest>,
     ) -> Result<Response<pb::RevokeReleaseResponse>, Status> {
         let caller = Caller::of(&request);
-        let ids = self.revoke(&caller, request.into_inner()).await?;
+        let request = request.into_inner();
+        let given = |text: String| Some(text).filter(|text| !text.is_empty());
+        let why = given(request.reason).unwrap_or("the approval was taken back".to_owned());
+        let releases = Releases {
+            repository: request.repository,
+            tag: given(request.tag),
+            digest: given(request.digest),
+        };
+        let ids = revoke::revoke(&self.0, &caller, &releases, &why).await?;
         let rollout_ids = ids.iter().map(ToString::to_string).collect();
         Ok(Response::new(pb::RevokeReleaseResponse { rollout_ids }))
+    }
+
+    async fn list_revoked_releases(
+        &self,
+        request: Request<pb::ListRevokedReleasesRequest>,
+    ) -> Result<Response<pb::ListRevokedReleasesResponse>, Status> {
+        let repository = request.into_inner().repository;
+        let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
+        let revoked = store::rollout::revoked(&mut db, &repository).await?;
+        let releases = revoked.into_iter().map(|(tag, digest)| pb::Release {
+            repository: repository.clone(),
+            tag,
+            digest: digest.unwrap_or_default(),
+            ..Default::default()
+        });
+        Ok(Response::new(pb::ListRevokedReleasesResponse { releases: releases.collect() }))
+    }
+
+    async fn restore_release(
+        &self,
+        request: Request<pb::RestoreReleaseRequest>,
+    ) -> Result<Response<pb::RestoreReleaseResponse>, Status> {
+        let pb::RestoreReleaseRequest { repository, tag, digest } = request.into_inner();
+        let digest = Some(digest).filter(|digest| !digest.is_empty());
+        let ids = revoke::restore(&self.0, &repository, &tag, digest.as_deref()).await?;
+        let rollout_ids = ids.iter().map(ToString::to_string).collect();
+        Ok(Response::new(pb::RestoreReleaseResponse { rollout_ids }))
     }
 
     async fn get_rollout(

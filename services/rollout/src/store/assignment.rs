@@ -192,9 +192,9 @@ pub async fn try_again(
     sqlx::query!(
         "insert into rollout.assignments \
          (rollout_id, device_id, device_name, repository, batch_number, position, attempt, state, \
-          generation, retry_at, due_at, updated_at) \
+          retry_at, due_at, updated_at) \
          select old.rollout_id, old.device_id, old.device_name, old.repository, old.batch_number, \
-                old.position, old.attempt + 1, 'queued', old.generation, new.retry_at, new.retry_at, $3 \
+                old.position, old.attempt + 1, 'queued', new.retry_at, new.retry_at, $3 \
          from unnest($1::bigint[], $2::timestamptz[]) as new (id, retry_at) \
          join rollout.assignments as old on old.id = new.id",
         &ids,
@@ -269,6 +269,8 @@ pub struct Ready {
     pub exists: bool,
     /// Whether the device is connected, or was heard of lately.
     pub online: bool,
+    /// Whether its credentials were ended.
+    pub revoked: bool,
     /// Whether the device is held.
     pub pinned: bool,
     /// Whether another rollout is changing the same service.
@@ -310,7 +312,8 @@ pub async fn lock_ready(
     .await?;
     let devices: Vec<_> = rows.iter().map(|row| row.device_id).collect();
     let facts = sqlx::query!(
-        r#"select device.id, device.pinned, status.services as "services!",
+        r#"select device.id, device.revoked_at is not null as "revoked!", device.pinned,
+                  status.services as "services!",
                   coalesce(case when status.streams then replica.seen_at > now() - interval '15 seconds'
                                 else status.last_seen_at > $2 end, false) as "online!",
                   exists (select from rollout.assignments as other
@@ -336,6 +339,7 @@ pub async fn lock_ready(
             Ready {
                 exists: fact.is_some(),
                 online: fact.as_ref().is_some_and(|fact| fact.online),
+                revoked: fact.as_ref().is_some_and(|fact| fact.revoked),
                 pinned: fact.as_ref().is_some_and(|fact| fact.pinned),
                 busy: fact.as_ref().is_some_and(|fact| fact.busy),
                 reported: fact.map(|fact| fact.services).unwrap_or_default(),
@@ -598,6 +602,26 @@ pub async fn lock_active(db: &mut PgConnection, devices: &[Uuid]) -> Result<Vec<
                            'reverting')
            order by id for update"#,
         devices,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(Stored::from).collect())
+}
+
+/// Locks the tries of a device that are not over.
+pub async fn lock_open(db: &mut PgConnection, device: Uuid) -> Result<Vec<Stored>, Error> {
+    let rows = sqlx::query_as!(
+        Row,
+        r#"select id, rollout_id, device_id, device_name, batch_number, position, attempt,
+                  state as "state: State", reason, message, failed,
+                  services as "services: Json<Vec<Progress>>", generation, step_deadline,
+                  total_deadline, healthy_since, decided_at, retry_at, deferred_at, updated_at
+           from rollout.assignments
+           where device_id = $1 and is_current
+             and state in ('queued', 'deferred', 'offered', 'acked', 'downloading', 'staged',
+                           'installing', 'verifying', 'reverting')
+           order by id for update"#,
+        device,
     )
     .fetch_all(db)
     .await?;

@@ -95,5 +95,3 @@ pub async fn delete_older(db: &mut PgConnection, token: &Hash) -> Result<(), Err
     .await?;
     Ok(())
 }
-
-// === Fleets ===

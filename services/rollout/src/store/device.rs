@@ -1,6 +1,6 @@
 //! Devices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use sqlx::PgConnection;
@@ -240,9 +240,10 @@ pub async fn list(
                select device.*, target.generation, target.etag,
                       target.services as target_services, target.good, target.repositories,
                       status.last_seen_at, status.reported_generation, status.services, status.in_sync,
-                      coalesce(case when status.streams
-                                    then replica.seen_at > now() - interval '15 seconds'
-                                    else status.last_seen_at > $1 end, false) as online
+                      device.revoked_at is null
+                          and coalesce(case when status.streams
+                                            then replica.seen_at > now() - interval '15 seconds'
+                                            else status.last_seen_at > $1 end, false) as online
                from rollout.devices as device
                join rollout.device_target_state as target on target.device_id = device.id
                join rollout.device_status as status on status.device_id = device.id
@@ -289,9 +290,9 @@ async fn count(
            where ($2::text is null or fleet = $2) and labels @> $3
              and (cardinality($4::uuid[]) = 0 or device.id = any($4)) and not device.id = any($5)
              and ($6::text is null or target.repositories @> array[$6])
-             and ($7::boolean is null or $7 =
+             and ($7::boolean is null or $7 = (device.revoked_at is null and
                   coalesce(case when status.streams then replica.seen_at > now() - interval '15 seconds'
-                                else status.last_seen_at > $1 end, false))"#,
+                                else status.last_seen_at > $1 end, false)))"#,
         heard_since,
         filter.fleet,
         Json(&filter.labels) as _,
@@ -313,7 +314,16 @@ pub async fn by_request(db: &mut PgConnection, request: Uuid) -> Result<Option<D
     Ok(id.map(DeviceId))
 }
 
-// === Credentials ===
+/// Which of these devices are revoked: they hear nothing any more.
+pub async fn revoked(db: &mut PgConnection, devices: &[Uuid]) -> Result<HashSet<Uuid>, Error> {
+    let ids = sqlx::query_scalar!(
+        "select id from rollout.devices where id = any($1) and revoked_at is not null",
+        devices,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().collect())
+}
 
 /// Reads the devices a selector takes, as much as planning needs of them. With a repository only
 /// those whose target names it.

@@ -88,12 +88,15 @@ pub async fn list(
     let rows = sqlx::query!(
         r#"select fleet.name, fleet.template as "template: Json<Vec<Service>>",
                   count(device.id) as "devices!",
-                  count(*) filter (where case when status.streams
+                  count(*) filter (where device.revoked_at is null
+                                     and case when status.streams
                                               then replica.seen_at > now() - interval '15 seconds'
                                               else status.last_seen_at > $2 end) as "online!",
-                  count(*) filter (where status.in_sync) as "in_sync!"
+                  count(*) filter (where status.in_sync
+                                     and status.reported_generation = target.generation) as "in_sync!"
            from rollout.fleets as fleet
            left join rollout.devices as device on device.fleet = fleet.name
+           left join rollout.device_target_state as target on target.device_id = device.id
            left join rollout.device_status as status on status.device_id = device.id
            left join rollout.replicas as replica on replica.id = status.replica
            where $1::text is null or fleet.name = $1
@@ -114,5 +117,3 @@ pub async fn list(
         })
         .collect())
 }
-
-// === Enrolment keys ===

@@ -109,5 +109,3 @@ pub async fn count_use(db: &mut PgConnection, id: KeyId) -> Result<(), Error> {
         .await?;
     Ok(())
 }
-
-// === Candidates ===

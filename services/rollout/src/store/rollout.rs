@@ -218,6 +218,17 @@ pub async fn lock_scope(
     Ok(rollouts)
 }
 
+/// Finds the newest rollout of a repository, whatever became of it; nil = there was none.
+pub async fn newest(db: &mut PgConnection, repository: &str) -> Result<Uuid, Error> {
+    let id = sqlx::query_scalar!(
+        "select id from rollout.image_update_rollouts where repository = $1 order by id desc limit 1",
+        repository,
+    )
+    .fetch_optional(db)
+    .await?;
+    Ok(id.unwrap_or_default())
+}
+
 /// Takes an advisory lock for a scope until the transaction ends: two pushes are planned in turn.
 pub async fn lock_planning(
     db: &mut PgConnection,
@@ -460,6 +471,44 @@ pub async fn lock_released(
                 or (state = 'succeeded' and exists ( \
                     select from rollout.assignments \
                     where rollout_id = row.id and is_current and state in ('queued', 'deferred')))) \
+         order by id for update",
+        repository,
+        tag,
+        digest,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(RolloutId).collect())
+}
+
+/// Lists tag and digest of the releases of a repository whose approval was taken back.
+pub async fn revoked(
+    db: &mut PgConnection,
+    repository: &str,
+) -> Result<Vec<(String, Option<String>)>, Error> {
+    let releases = sqlx::query!(
+        "select distinct tag, digest from rollout.image_update_rollouts \
+         where repository = $1 and revoked_reason <> '' \
+           and state in ('pending', 'running', 'paused', 'settling', 'succeeded')",
+        repository,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(releases.into_iter().map(|release| (release.tag, release.digest)).collect())
+}
+
+/// Finds and locks the rollouts of a release whose approval was taken back.
+pub async fn lock_revoked(
+    db: &mut PgConnection,
+    repository: &str,
+    tag: &str,
+    digest: Option<&str>,
+) -> Result<Vec<RolloutId>, Error> {
+    let ids = sqlx::query_scalar!(
+        "select id from rollout.image_update_rollouts \
+         where repository = $1 and tag = $2 and digest is not distinct from $3 \
+           and revoked_reason <> '' \
+           and state in ('pending', 'running', 'paused', 'settling', 'succeeded') \
          order by id for update",
         repository,
         tag,

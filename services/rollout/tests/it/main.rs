@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod approval;
 mod devices;
+mod gone;
 mod harness;
 mod histories;
 mod link;

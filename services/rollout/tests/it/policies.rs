@@ -122,6 +122,13 @@ async fn the_preview_is_what_the_rollout_does() {
     let rollout = slipway.rollout("8", '2').await;
     let planned: Vec<_> = rollout.batches.iter().map(|batch| batch.size).collect();
     assert_eq!(planned, sizes);
+    let shown = preview
+        .batches
+        .iter()
+        .flat_map(|batch| batch.devices.iter().map(|device| (batch.number, device.id.clone())));
+    let sent = slipway.assignments(&rollout.id).await.into_iter();
+    let sent = sent.map(|part| (part.batch_number, part.device.unwrap().id));
+    assert!(shown.eq(sent), "the same devices in the same batches");
 }
 
 #[tokio::test]

@@ -27,6 +27,9 @@ struct State {
     current: HashMap<String, (pb::Release, String)>,
     created: Vec<Created>,
     revoked: Vec<pb::RevokeReleaseRequest>,
+    /// Releases on their way that lost their approval.
+    stopped: Vec<pb::Release>,
+    restored: Vec<pb::RestoreReleaseRequest>,
     targets: Vec<pb::SetDeviceTargetRequest>,
     templates: Vec<pb::SetFleetTemplateRequest>,
     /// Requests whose id came before with another release.
@@ -71,6 +74,22 @@ impl Rollout {
                     std::future::ready(Ok(pb::RevokeReleaseResponse::default()))
                 })
             })
+            .route("/slipway.rollout.v1.Rollouts/ListRevokedReleases", {
+                let state = state.clone();
+                unary(move |request: Request<pb::ListRevokedReleasesRequest>| {
+                    let repository = request.into_inner().repository;
+                    let mut releases = state.lock().unwrap().stopped.clone();
+                    releases.retain(|release| release.repository == repository);
+                    std::future::ready(Ok(pb::ListRevokedReleasesResponse { releases }))
+                })
+            })
+            .route("/slipway.rollout.v1.Rollouts/RestoreRelease", {
+                let state = state.clone();
+                unary(move |request: Request<pb::RestoreReleaseRequest>| {
+                    state.lock().unwrap().restored.push(request.into_inner());
+                    std::future::ready(Ok(pb::RestoreReleaseResponse::default()))
+                })
+            })
             .route("/slipway.rollout.v1.Devices/SetTarget", {
                 let state = state.clone();
                 unary(move |request| std::future::ready(Ok(set_target(&state, request))))
@@ -109,6 +128,23 @@ impl Rollout {
 
     pub fn revoked(&self) -> Vec<pb::RevokeReleaseRequest> {
         self.state.lock().unwrap().revoked.clone()
+    }
+
+    /// Lets a release be on its way that lost its approval.
+    pub fn stop(&self, repository: &str, tag: &str, digest: &str) {
+        let release = pb::Release {
+            repository: repository.to_owned(),
+            tag: tag.to_owned(),
+            digest: digest.to_owned(),
+            ..pb::Release::default()
+        };
+        self.state.lock().unwrap().stopped.push(release);
+    }
+
+    /// The tags whose releases may go on.
+    pub fn restored(&self) -> Vec<String> {
+        let state = self.state.lock().unwrap();
+        state.restored.iter().map(|request| request.tag.clone()).collect()
     }
 
     pub fn targets(&self) -> Vec<pb::SetDeviceTargetRequest> {
