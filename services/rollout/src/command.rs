@@ -16,7 +16,7 @@ use crate::drive::{Look, commit_targets, plain, resource, turn};
 use crate::error::Error;
 use crate::plan::{self, Trip};
 use crate::rollout::{Command, Rollout, RolloutId, State};
-use crate::store::rollout::BatchMark;
+use crate::store::batch::Mark;
 use crate::store::{self};
 
 /// A command as it was sent.
@@ -55,7 +55,7 @@ pub async fn execute(app: &App, caller: &Caller, order: &Order) -> Result<(), Er
         .before(json!({"state": rollout.state.as_str()}))
         .after(json!({"command": word(order.command), "why": order.why}));
     app.outbox.append(&mut tx, &event).await?;
-    store::rollout::wake(&mut tx, &[order.rollout.0], now).await?;
+    store::lease::wake(&mut tx, &[order.rollout.0], now).await?;
     commit_targets(app, tx, targets, now).await?;
     app.driver.ring();
     Ok(())
@@ -80,7 +80,7 @@ async fn carry_out(
             }
         }
         Command::Promote(number) => {
-            store::rollout::mark_batch(db, rollout.id, number, BatchMark::Promoted, now).await?;
+            store::batch::mark(db, rollout.id, number, Mark::Promoted, now).await?;
         }
         Command::Pause => {
             store::rollout::set_state(db, rollout.id, State::Paused, &by, now).await?;
@@ -194,7 +194,7 @@ async fn resume(db: &mut PgConnection, look: &Look, now: DateTime<Utc>) -> Resul
     if rollout.state_reason == reason::NO_EVIDENCE
         && let Some(next) = next_number(look)
     {
-        store::rollout::mark_batch(db, rollout.id, next, BatchMark::Promoted, now).await?;
+        store::batch::mark(db, rollout.id, next, Mark::Promoted, now).await?;
     }
     store::rollout::set_state(db, rollout.id, State::Running, &plain(), now).await
 }

@@ -151,9 +151,9 @@ async fn known_release(
     let release = &asked.release;
     let Some(digest) = &release.digest else { return Ok(None) };
     if asked.by_hand {
-        store::rollout::lift_quarantine(db, &release.repository, digest).await?;
+        store::release::lift_quarantine(db, &release.repository, digest).await?;
     } else if let Some(failed) =
-        store::rollout::quarantined(db, &release.repository, digest).await?
+        store::release::quarantined(db, &release.repository, digest).await?
     {
         return Ok(Some(Outcome::Quarantined(failed)));
     }
@@ -285,7 +285,7 @@ async fn insert(
         }
     }
     store::rollout::insert(db, rollout).await?;
-    store::rollout::insert_batches(db, rollout.id, &batches).await?;
+    store::batch::insert_all(db, rollout.id, &batches).await?;
     store::assignment::insert_all(db, rollout.id, &rollout.release.repository, &seats, now).await
 }
 

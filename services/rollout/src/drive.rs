@@ -24,8 +24,8 @@ use crate::error::Error;
 use crate::frozen::Frozen;
 use crate::plan::{self, Batch, Plan, Step, View};
 use crate::rollout::{Rollout, RolloutId};
-use crate::store::assignment::Outlook;
-use crate::store::rollout::Lease;
+use crate::store::lease::Lease;
+use crate::store::outlook::Outlook;
 use crate::store::{self};
 
 /// How many due timers one transaction handles.
@@ -35,10 +35,8 @@ const DUE: i64 = 500;
 pub async fn drive_one(app: &App) -> Result<Progress, Error> {
     let mut db = app.pool.acquire().await?;
     let now = database::now(&mut db, &app.clock).await?;
-    let Some((lease, traceparent)) = store::rollout::claim(&mut db, now).await? else {
-        return Ok(store::rollout::next_wake(&mut db)
-            .await?
-            .map_or(Progress::Idle, Progress::Until));
+    let Some((lease, traceparent)) = store::lease::claim(&mut db, now).await? else {
+        return Ok(store::lease::next_wake(&mut db).await?.map_or(Progress::Idle, Progress::Until));
     };
     drop(db);
     // What is done for the rollout belongs to the trace of what made it.
@@ -49,12 +47,12 @@ pub async fn drive_one(app: &App) -> Result<Progress, Error> {
         Err(Error::LeaseLost) => Some(now),
         Err(error) => {
             let mut db = app.pool.acquire().await?;
-            store::rollout::release(&mut db, lease, Some(now + RETRY)).await?;
+            store::lease::release(&mut db, lease, Some(now + RETRY)).await?;
             return Err(error);
         }
     };
     let mut db = app.pool.acquire().await?;
-    store::rollout::release(&mut db, lease, wake_at).await?;
+    store::lease::release(&mut db, lease, wake_at).await?;
     Ok(Progress::More)
 }
 
@@ -102,7 +100,7 @@ async fn work_off_due(app: &App, lease: Lease, now: DateTime<Utc>) -> Result<boo
     }
     let frozen = app.frozen.get(&mut tx, lease.rollout.0).await?;
     let devices: Vec<_> = due.iter().map(|stored| stored.try_.device).collect();
-    let online = store::assignment::online(&mut tx, &devices, app.heard_since(now)).await?;
+    let online = store::outlook::online(&mut tx, &devices, app.heard_since(now)).await?;
     let mut changes = Vec::new();
     let mut waiting = Vec::new();
     for stored in due {
@@ -144,11 +142,11 @@ impl Look {
         now: DateTime<Utc>,
     ) -> Result<Self, Error> {
         let rollout = store::rollout::get(db, id).await?;
-        let mut batches = store::rollout::batches(db, id).await?;
-        store::assignment::tally(db, id, rollout.acknowledged_at, &mut batches).await?;
+        let mut batches = store::batch::all(db, id).await?;
+        store::outlook::tally(db, id, rollout.acknowledged_at, &mut batches).await?;
         let streak = rollout.policy.rules.max_consecutive;
         let outlook =
-            store::assignment::outlook(db, id, rollout.acknowledged_at, streak, now, heard_since)
+            store::outlook::outlook(db, id, rollout.acknowledged_at, streak, now, heard_since)
                 .await?;
         let older_turning = store::rollout::older_turning(db, &rollout).await?;
         let frozen = Frozen::from(&rollout);

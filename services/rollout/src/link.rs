@@ -131,7 +131,7 @@ impl Link {
             return Ok(());
         }
         let mut db = self.app.pool.acquire().await?;
-        store::rollout::wake(&mut db, rollouts, now).await?;
+        store::lease::wake(&mut db, rollouts, now).await?;
         self.app.driver.ring();
         Ok(())
     }

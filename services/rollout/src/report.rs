@@ -186,7 +186,7 @@ async fn wake(app: &App, rollouts: &[Uuid], now: DateTime<Utc>) {
     }
     let woken = async {
         let mut db = app.pool.acquire().await?;
-        store::rollout::wake(&mut db, rollouts, now).await
+        store::lease::wake(&mut db, rollouts, now).await
     };
     if let Err(error) = woken.await {
         tracing::warn!("rollouts are looked at by the next sweep, not now: {error}");

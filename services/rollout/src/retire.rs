@@ -47,7 +47,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: DeviceId) -> Result<(), Erro
         .before(facts(&before))
         .after(facts(&next));
     app.outbox.append(&mut tx, &event).await?;
-    store::rollout::wake(&mut tx, &rollouts, now).await?;
+    store::lease::wake(&mut tx, &rollouts, now).await?;
     commit_targets(app, tx, targets, now).await?;
     app.sessions.end(id.0, i64::MAX, End::Revoked);
     app.driver.ring();
@@ -65,7 +65,7 @@ pub async fn delete(app: &App, caller: &Caller, id: DeviceId) -> Result<pb::Devi
     let event = Event::by(caller, "device.deleted", resource(&picture.device), now)
         .before(facts(&picture.device));
     app.outbox.append(&mut tx, &event).await?;
-    store::rollout::wake(&mut tx, &rollouts, now).await?;
+    store::lease::wake(&mut tx, &rollouts, now).await?;
     app.outbox.commit(tx).await?;
     app.sessions.end(id.0, i64::MAX, End::Revoked);
     app.driver.ring();

@@ -36,13 +36,13 @@ pub async fn revoke(
     let mut tx = app.pool.begin().await?;
     let now = database::now(&mut tx, &app.clock).await?;
     let Releases { repository, tag, digest } = releases;
-    let ids = store::rollout::lock_released(&mut tx, repository, tag.as_deref(), digest.as_deref())
+    let ids = store::release::lock_released(&mut tx, repository, tag.as_deref(), digest.as_deref())
         .await?;
     for id in &ids {
         pause(app, &mut tx, caller, *id, why, now).await?;
     }
     let woken: Vec<_> = ids.iter().map(|id| id.0).collect();
-    store::rollout::wake(&mut tx, &woken, now).await?;
+    store::lease::wake(&mut tx, &woken, now).await?;
     app.outbox.commit(tx).await?;
     app.driver.ring();
     Ok(ids)
@@ -57,7 +57,7 @@ async fn pause(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let rollout = store::rollout::get(db, id).await?;
-    store::rollout::set_revoked(db, id, why).await?;
+    store::release::set_revoked(db, id, why).await?;
     if !matches!(rollout.state, State::Running | State::Settling) {
         return Ok(());
     }
@@ -80,12 +80,12 @@ pub async fn restore(
 ) -> Result<Vec<RolloutId>, Error> {
     let mut tx = app.pool.begin().await?;
     let now = database::now(&mut tx, &app.clock).await?;
-    let ids = store::rollout::lock_revoked(&mut tx, repository, tag, digest).await?;
+    let ids = store::release::lock_revoked(&mut tx, repository, tag, digest).await?;
     for id in &ids {
         give_back(&mut tx, *id, now).await?;
     }
     let woken: Vec<_> = ids.iter().map(|id| id.0).collect();
-    store::rollout::wake(&mut tx, &woken, now).await?;
+    store::lease::wake(&mut tx, &woken, now).await?;
     tx.commit().await?;
     app.driver.ring();
     Ok(ids)
@@ -98,7 +98,7 @@ pub async fn give_back(
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
     let rollout = store::rollout::get(db, id).await?;
-    store::rollout::set_revoked(db, id, "").await?;
+    store::release::set_revoked(db, id, "").await?;
     if rollout.state == State::Paused && rollout.state_reason == reason::APPROVAL_LOST {
         let back = Trip::approval_lost("the release is approved again; resume the rollout");
         store::rollout::set_state(db, id, State::Paused, &back, now).await?;

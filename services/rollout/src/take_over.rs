@@ -55,7 +55,7 @@ pub async fn set(
         .before(json!({"generation": before.generation, "services": before.services}))
         .after(json!({"generation": target.generation, "services": target.services}));
     app.outbox.append(&mut tx, &event).await?;
-    store::rollout::wake(&mut tx, &rollouts, now).await?;
+    store::lease::wake(&mut tx, &rollouts, now).await?;
     commit_targets(app, tx, targets, now).await?;
     app.driver.ring();
     Ok(convert::target_to_pb(id.0, &target, now))

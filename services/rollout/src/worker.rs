@@ -82,8 +82,8 @@ pub async fn sweep(app: &App) -> Result<Progress, Error> {
     let freed = store::assignment::requeue_freed(&mut tx, now).await?;
     tx.commit().await?;
     let mut db = app.pool.acquire().await?;
-    store::rollout::wake(&mut db, &freed, now).await?;
-    store::rollout::wake_all(&mut db, now).await?;
+    store::lease::wake(&mut db, &freed, now).await?;
+    store::lease::wake_all(&mut db, now).await?;
     app.driver.ring();
     Ok(Progress::Idle)
 }

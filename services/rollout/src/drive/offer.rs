@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::assignment::{Assignment, Observation, Progress, State};
 use crate::change::Targets;
 use crate::error::Error;
-use crate::store::assignment::Ready;
+use crate::store::outlook::Ready;
 use crate::store::{self};
 use crate::target::{Image, Offer, Target};
 
@@ -25,7 +25,7 @@ pub(super) async fn offer(
     now: DateTime<Utc>,
 ) -> Result<Targets, Error> {
     let (frozen, rules) = (&look.frozen, &look.frozen.rules);
-    let ready = store::assignment::lock_ready(
+    let ready = store::outlook::lock_ready(
         db,
         look.rollout.id,
         &frozen.repository,

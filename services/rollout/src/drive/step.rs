@@ -14,7 +14,8 @@ use crate::change::{self, Targets};
 use crate::error::Error;
 use crate::plan::{Step, Trip};
 use crate::rollout::{Rollout, State};
-use crate::store::rollout::{BatchMark, Lease};
+use crate::store::batch::Mark;
+use crate::store::lease::Lease;
 use crate::store::{self};
 use crate::withdraw::Turn;
 
@@ -28,7 +29,7 @@ pub(super) async fn apply(
 ) -> Result<(), Error> {
     let rollout = &look.rollout;
     let mut tx = app.pool.begin().await?;
-    store::rollout::begin_change(&mut tx, lease, rollout.version, now).await?;
+    store::lease::begin_change(&mut tx, lease, rollout.version, now).await?;
     let db = &mut *tx;
     let targets = match step {
         Step::Start => {
@@ -36,17 +37,17 @@ pub(super) async fn apply(
         }
         Step::Fail(why) => fail(app, db, look, &why, now).await?,
         Step::StartBatch(number) => {
-            mark(app, db, look, number, BatchMark::Started, now).await?;
+            mark(app, db, look, number, Mark::Started, now).await?;
             Targets::new()
         }
         Step::CompleteBatch(number) => {
-            mark(app, db, look, number, BatchMark::Completed, now).await?;
+            mark(app, db, look, number, Mark::Completed, now).await?;
             Targets::new()
         }
         Step::Offer(count) => offer::offer(app, db, look, count, now).await?,
         Step::Substitute { batch, count } => {
             let heard_since = app.heard_since(now);
-            store::assignment::substitute(db, rollout.id, batch, count, now, heard_since).await?;
+            store::outlook::substitute(db, rollout.id, batch, count, now, heard_since).await?;
             Targets::new()
         }
         Step::Settle => {
@@ -121,14 +122,14 @@ async fn mark(
     db: &mut PgConnection,
     look: &Look,
     number: u32,
-    mark: BatchMark,
+    mark: Mark,
     now: DateTime<Utc>,
 ) -> Result<(), Error> {
-    store::rollout::mark_batch(db, look.rollout.id, number, mark, now).await?;
+    store::batch::mark(db, look.rollout.id, number, mark, now).await?;
     let kind = match mark {
-        BatchMark::Started => "image.rollout_batch_started",
-        BatchMark::Completed => "image.rollout_batch_completed",
-        BatchMark::Promoted => return Ok(()),
+        Mark::Started => "image.rollout_batch_started",
+        Mark::Completed => "image.rollout_batch_completed",
+        Mark::Promoted => return Ok(()),
     };
     let event = Event::of(Actor::system("rollout"), kind, resource(&look.rollout), now)
         .after(batch_facts(look, number));
@@ -169,7 +170,7 @@ pub(crate) async fn turn(
     store::rollout::set_cancel_reverts(db, rollout.id, reverts).await?;
     store::rollout::set_state(db, rollout.id, state, why, now).await?;
     if state == State::RollingBack {
-        store::rollout::quarantine(db, rollout, now).await?;
+        store::release::quarantine(db, rollout, now).await?;
     }
     Ok(targets)
 }

@@ -276,7 +276,7 @@ impl Service for Rollouts {
     ) -> Result<Response<pb::ListRevokedReleasesResponse>, Status> {
         let repository = request.into_inner().repository;
         let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
-        let revoked = store::rollout::revoked(&mut db, &repository).await?;
+        let revoked = store::release::revoked(&mut db, &repository).await?;
         let releases = revoked.into_iter().map(|(tag, digest)| pb::Release {
             repository: repository.clone(),
             tag,

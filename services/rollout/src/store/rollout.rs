@@ -1,7 +1,5 @@
 //! Rollouts and their batches.
 
-use std::time::Duration;
-
 use chrono::{DateTime, Utc};
 use runtime::Actor;
 use sqlx::PgConnection;
@@ -9,10 +7,9 @@ use sqlx::types::Json;
 use uuid::Uuid;
 
 use crate::error::Error;
-use crate::plan::{Batch, Trip};
+use crate::plan::Trip;
 use crate::policy::{Policy, PolicyId};
 use crate::rollout::{Platform, Release, Rollout, RolloutId, State};
-use crate::tally::Tally;
 
 struct Row {
     id: Uuid,
@@ -72,15 +69,6 @@ impl From<Row> for Rollout {
     }
 }
 
-/// A lease on a rollout: only its holder may change what the plan changes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Lease {
-    /// The rollout.
-    pub rollout: RolloutId,
-    /// Grows with every lease.
-    pub fence: i64,
-}
-
 /// Adds a rollout.
 pub async fn insert(db: &mut PgConnection, rollout: &Rollout) -> Result<(), Error> {
     let release = &rollout.release;
@@ -110,30 +98,6 @@ pub async fn insert(db: &mut PgConnection, rollout: &Rollout) -> Result<(), Erro
     )
     .execute(db)
     .await?;
-    Ok(())
-}
-
-/// Adds the batches of a rollout.
-pub async fn insert_batches(
-    db: &mut PgConnection,
-    rollout: RolloutId,
-    batches: &[Batch],
-) -> Result<(), Error> {
-    for batch in batches {
-        sqlx::query!(
-            "insert into rollout.rollout_batches \
-             (rollout_id, number, size, soak_seconds, success_threshold, manual_gate) \
-             values ($1, $2, $3, $4, $5, $6)",
-            rollout.0,
-            i32::try_from(batch.number).unwrap_or(i32::MAX),
-            i32::try_from(batch.size).unwrap_or(i32::MAX),
-            i32::try_from(batch.soak.as_secs()).unwrap_or(i32::MAX),
-            batch.success_threshold,
-            batch.manual_gate,
-        )
-        .execute(&mut *db)
-        .await?;
-    }
     Ok(())
 }
 
@@ -245,133 +209,6 @@ pub async fn lock_planning(
     Ok(())
 }
 
-/// Reads the batches of a rollout, without their tallies.
-pub async fn batches(db: &mut PgConnection, id: RolloutId) -> Result<Vec<Batch>, Error> {
-    let rows = sqlx::query!(
-        "select number, size, soak_seconds, success_threshold, manual_gate, promoted_at, \
-                started_at, completed_at \
-         from rollout.rollout_batches where rollout_id = $1 order by number",
-        id.0
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(rows
-        .into_iter()
-        .map(|row| Batch {
-            number: u32::try_from(row.number).unwrap_or(0),
-            size: u32::try_from(row.size).unwrap_or(0),
-            soak: Duration::from_secs(u64::try_from(row.soak_seconds).unwrap_or(0)),
-            success_threshold: row.success_threshold,
-            manual_gate: row.manual_gate,
-            promoted_at: row.promoted_at,
-            started_at: row.started_at,
-            completed_at: row.completed_at,
-            tally: Tally::default(),
-        })
-        .collect())
-}
-
-/// Leases a rollout that is due, or whose lease ran out because its holder is gone. With it comes the
-/// trace of what made the rollout.
-pub async fn claim(
-    db: &mut PgConnection,
-    now: DateTime<Utc>,
-) -> Result<Option<(Lease, Option<String>)>, Error> {
-    let row = sqlx::query!(
-        "with due as ( \
-             select id from rollout.image_update_rollouts \
-             where (wake_at <= $1 and (lease_until is null or lease_until <= now())) \
-                or lease_until <= now() \
-             order by wake_at limit 1 for update skip locked \
-         ) \
-         update rollout.image_update_rollouts as row \
-         set lease_until = now() + interval '10 seconds', fence = row.fence + 1, wake_at = null \
-         from due where row.id = due.id returning row.id, row.fence, row.traceparent",
-        now,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(row.map(|row| (Lease { rollout: RolloutId(row.id), fence: row.fence }, row.traceparent)))
-}
-
-/// Gives a lease back and says when to look again. A wake-up that came meanwhile is kept.
-pub async fn release(
-    db: &mut PgConnection,
-    lease: Lease,
-    wake_at: Option<DateTime<Utc>>,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "update rollout.image_update_rollouts \
-         set lease_until = null, wake_at = least(wake_at, $3) where id = $1 and fence = $2",
-        lease.rollout.0,
-        lease.fence,
-        wake_at,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Begins a change under a lease: refused when another holder or a command was faster.
-pub async fn begin_change(
-    db: &mut PgConnection,
-    lease: Lease,
-    version: i64,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let done = sqlx::query!(
-        "update rollout.image_update_rollouts \
-         set version = version + 1, lease_until = now() + interval '10 seconds', updated_at = $4 \
-         where id = $1 and fence = $2 and version = $3",
-        lease.rollout.0,
-        lease.fence,
-        version,
-        now,
-    )
-    .execute(db)
-    .await?;
-    if done.rows_affected() == 1 { Ok(()) } else { Err(Error::LeaseLost) }
-}
-
-/// When the next rollout is due.
-pub async fn next_wake(db: &mut PgConnection) -> Result<Option<DateTime<Utc>>, Error> {
-    let next = sqlx::query_scalar!(
-        "select min(wake_at) from rollout.image_update_rollouts where wake_at is not null"
-    )
-    .fetch_one(db)
-    .await?;
-    Ok(next)
-}
-
-/// Makes rollouts due now.
-pub async fn wake(db: &mut PgConnection, ids: &[Uuid], now: DateTime<Utc>) -> Result<(), Error> {
-    if ids.is_empty() {
-        return Ok(());
-    }
-    sqlx::query!(
-        "update rollout.image_update_rollouts set wake_at = $2 \
-         where id = any($1) and (wake_at is null or wake_at > $2)",
-        ids,
-        now,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Makes every rollout due that may have something to do: the net under lost wake-ups.
-pub async fn wake_all(db: &mut PgConnection, now: DateTime<Utc>) -> Result<(), Error> {
-    sqlx::query!(
-        "update rollout.image_update_rollouts set wake_at = $1 \
-         where state in ('pending', 'running', 'settling', 'rolling_back', 'cancelling') \
-           and (wake_at is null or wake_at > $1) and lease_until is null",
-        now,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
 /// Stores where a rollout stands, and makes it due.
 pub async fn set_state(
     db: &mut PgConnection,
@@ -440,125 +277,6 @@ pub async fn set_cancel_reverts(
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// Stores whether the release's approval was taken back; an empty reason gives it again.
-pub async fn set_revoked(db: &mut PgConnection, id: RolloutId, reason: &str) -> Result<(), Error> {
-    sqlx::query!(
-        "update rollout.image_update_rollouts set revoked_reason = $2, version = version + 1 \
-         where id = $1",
-        id.0,
-        reason
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Finds and locks the rollouts that a revocation is about: those that have not ended, and those
-/// that still wait for devices to come back.
-pub async fn lock_released(
-    db: &mut PgConnection,
-    repository: &str,
-    tag: Option<&str>,
-    digest: Option<&str>,
-) -> Result<Vec<RolloutId>, Error> {
-    let ids = sqlx::query_scalar!(
-        "select id from rollout.image_update_rollouts as row \
-         where repository = $1 and ($2::text is null or tag = $2) \
-           and ($3::text is null or digest = $3) and revoked_reason = '' \
-           and (state in ('pending', 'running', 'paused', 'settling') \
-                or (state = 'succeeded' and exists ( \
-                    select from rollout.assignments \
-                    where rollout_id = row.id and is_current and state in ('queued', 'deferred')))) \
-         order by id for update",
-        repository,
-        tag,
-        digest,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(ids.into_iter().map(RolloutId).collect())
-}
-
-/// Lists tag and digest of the releases of a repository whose approval was taken back.
-pub async fn revoked(
-    db: &mut PgConnection,
-    repository: &str,
-) -> Result<Vec<(String, Option<String>)>, Error> {
-    let releases = sqlx::query!(
-        "select distinct tag, digest from rollout.image_update_rollouts \
-         where repository = $1 and revoked_reason <> '' \
-           and state in ('pending', 'running', 'paused', 'settling', 'succeeded')",
-        repository,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(releases.into_iter().map(|release| (release.tag, release.digest)).collect())
-}
-
-/// Finds and locks the rollouts of a release whose approval was taken back.
-pub async fn lock_revoked(
-    db: &mut PgConnection,
-    repository: &str,
-    tag: &str,
-    digest: Option<&str>,
-) -> Result<Vec<RolloutId>, Error> {
-    let ids = sqlx::query_scalar!(
-        "select id from rollout.image_update_rollouts \
-         where repository = $1 and tag = $2 and digest is not distinct from $3 \
-           and revoked_reason <> '' \
-           and state in ('pending', 'running', 'paused', 'settling', 'succeeded') \
-         order by id for update",
-        repository,
-        tag,
-        digest,
-    )
-    .fetch_all(db)
-    .await?;
-    Ok(ids.into_iter().map(RolloutId).collect())
-}
-
-/// Stores that a batch began, was complete, or may begin.
-pub async fn mark_batch(
-    db: &mut PgConnection,
-    id: RolloutId,
-    number: u32,
-    mark: BatchMark,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let (started, completed, promoted) = match mark {
-        BatchMark::Started => (true, false, false),
-        BatchMark::Completed => (false, true, false),
-        BatchMark::Promoted => (false, false, true),
-    };
-    sqlx::query!(
-        "update rollout.rollout_batches \
-         set started_at = case when $3 then coalesce(started_at, $6) else started_at end, \
-             completed_at = case when $4 then coalesce(completed_at, $6) else completed_at end, \
-             promoted_at = case when $5 then coalesce(promoted_at, $6) else promoted_at end \
-         where rollout_id = $1 and number = $2",
-        id.0,
-        i32::try_from(number).unwrap_or(i32::MAX),
-        started,
-        completed,
-        promoted,
-        now,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// What happened to a batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BatchMark {
-    /// It began.
-    Started,
-    /// It is complete.
-    Completed,
-    /// A person let it begin.
-    Promoted,
 }
 
 /// Which rollouts to list.
@@ -672,58 +390,6 @@ pub async fn older_turning(db: &mut PgConnection, rollout: &Rollout) -> Result<b
     .fetch_one(db)
     .await?;
     Ok(turning)
-}
-
-/// Remembers that a release is not to be tried again.
-pub async fn quarantine(
-    db: &mut PgConnection,
-    rollout: &Rollout,
-    now: DateTime<Utc>,
-) -> Result<(), Error> {
-    let Some(digest) = &rollout.release.digest else { return Ok(()) };
-    sqlx::query!(
-        "insert into rollout.quarantined_releases (repository, digest, rollout_id, created_at) \
-         values ($1, $2, $3, $4) on conflict do nothing",
-        rollout.release.repository,
-        digest,
-        rollout.id.0,
-        now,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Finds the rollout that failed with this release.
-pub async fn quarantined(
-    db: &mut PgConnection,
-    repository: &str,
-    digest: &str,
-) -> Result<Option<Uuid>, Error> {
-    let id = sqlx::query_scalar!(
-        "select rollout_id from rollout.quarantined_releases where repository = $1 and digest = $2",
-        repository,
-        digest,
-    )
-    .fetch_optional(db)
-    .await?;
-    Ok(id)
-}
-
-/// Lets a quarantined release be tried again.
-pub async fn lift_quarantine(
-    db: &mut PgConnection,
-    repository: &str,
-    digest: &str,
-) -> Result<(), Error> {
-    sqlx::query!(
-        "delete from rollout.quarantined_releases where repository = $1 and digest = $2",
-        repository,
-        digest,
-    )
-    .execute(db)
-    .await?;
-    Ok(())
 }
 
 /// Remembers a command's request id; `false` = it came before, with the same request.
