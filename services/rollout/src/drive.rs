@@ -6,6 +6,7 @@
 
 mod offer;
 mod step;
+mod template;
 
 pub(crate) use step::{plain, resource, turn};
 
@@ -17,6 +18,7 @@ use runtime::worker::Progress;
 use runtime::{crash, database};
 use sqlx::PgConnection;
 use tracing::{Instrument as _, Span};
+use uuid::Uuid;
 
 use crate::app::App;
 use crate::change;
@@ -54,6 +56,23 @@ pub async fn drive_one(app: &App) -> Result<Progress, Error> {
     let mut db = app.pool.acquire().await?;
     store::lease::release(&mut db, lease, wake_at).await?;
     Ok(Progress::More)
+}
+
+/// Makes rollouts due whose devices changed: after the commit of that change, so that nobody who holds
+/// devices' rows waits for a driver that holds the rollout's. A wake-up that is lost is found by the
+/// sweep.
+pub(crate) async fn wake(app: &App, rollouts: &[Uuid], now: DateTime<Utc>) {
+    if rollouts.is_empty() {
+        return;
+    }
+    let woken = async {
+        let mut db = app.pool.acquire().await?;
+        store::lease::wake(&mut db, rollouts, now).await
+    };
+    if let Err(error) = woken.await {
+        tracing::warn!("rollouts are looked at by the next sweep, not now: {error}");
+    }
+    app.driver.ring();
 }
 
 /// How soon a rollout is looked at again whose step failed.

@@ -22,6 +22,7 @@ use crate::app::App;
 use crate::convert;
 use crate::device::Hardware;
 use crate::device_auth::DeviceAuth;
+use crate::drive;
 use crate::enrol;
 use crate::error::Error;
 use crate::session::Session;
@@ -96,7 +97,7 @@ impl Link {
         // finds the slot, one that changed before it is in this one.
         let session = self.app.sessions.open(device, opened.epoch, target.generation);
         tx.commit().await?;
-        self.wake(&rollouts, now).await?;
+        drive::wake(&self.app, &rollouts, now).await;
 
         let event =
             if request.known_generation == target.generation && request.known_etag == target.etag {
@@ -122,18 +123,8 @@ impl Link {
         let rollouts = store::assignment::requeue(&mut tx, device, &[reason::OFFLINE], now).await?;
         let target = only(store::target::get(&mut tx, &[device]).await?, device)?;
         tx.commit().await?;
-        self.wake(&rollouts, now).await?;
+        drive::wake(&self.app, &rollouts, now).await;
         Ok((target, heard.last_seq, now))
-    }
-
-    async fn wake(&self, rollouts: &[Uuid], now: DateTime<Utc>) -> Result<(), Error> {
-        if rollouts.is_empty() {
-            return Ok(());
-        }
-        let mut db = self.app.pool.acquire().await?;
-        store::lease::wake(&mut db, rollouts, now).await?;
-        self.app.driver.ring();
-        Ok(())
     }
 }
 

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::assignment::{Change, Observation};
 use crate::change::{self, Targets};
 use crate::device;
+use crate::drive;
 use crate::error::Error;
 use crate::store::assignment::Stored;
 use crate::store::report::{Heard, Known};
@@ -174,24 +175,8 @@ pub async fn record(app: &App, reports: Vec<Report>) -> Result<Vec<Answer>, Erro
         crash::point("report_committed");
     }
     app.deliver(targets, now);
-    wake(app, &rollouts, now).await;
+    drive::wake(app, &rollouts, now).await;
     Ok(answers)
-}
-
-/// Wakes the rollouts that reports were about: after the commit, so that reports never wait for a
-/// driver's row lock. A wake-up that is lost is found by the sweep.
-async fn wake(app: &App, rollouts: &[Uuid], now: DateTime<Utc>) {
-    if rollouts.is_empty() {
-        return;
-    }
-    let woken = async {
-        let mut db = app.pool.acquire().await?;
-        store::lease::wake(&mut db, rollouts, now).await
-    };
-    if let Err(error) = woken.await {
-        tracing::warn!("rollouts are looked at by the next sweep, not now: {error}");
-    }
-    app.driver.ring();
 }
 
 /// What one transaction knows and changes.

@@ -17,7 +17,7 @@ use crate::assignment::{Assignment, Change, Effect, State};
 use crate::change::{self, Targets};
 use crate::convert;
 use crate::device::{Device, DeviceId};
-use crate::drive::commit_targets;
+use crate::drive::{self, commit_targets};
 use crate::error::Error;
 use crate::session::End;
 use crate::store::assignment::Stored;
@@ -28,6 +28,7 @@ use crate::store::{self};
 pub async fn revoke(app: &App, caller: &Caller, id: DeviceId) -> Result<(), Error> {
     let mut tx = app.pool.begin().await?;
     let now = database::now(&mut tx, &app.clock).await?;
+    store::session::touch(&mut tx, id.0).await?;
     let (rollouts, targets) = let_go(app, &mut tx, id, now).await?;
     store::device::lock(&mut tx, id).await?;
     let before = store::device::get(&mut tx, id, app.heard_since(now)).await?.device;
@@ -42,15 +43,13 @@ pub async fn revoke(app: &App, caller: &Caller, id: DeviceId) -> Result<(), Erro
     };
     store::device::update(&mut tx, &next).await?;
     store::credential::delete(&mut tx, id).await?;
-    store::session::touch(&mut tx, id.0).await?;
     let event = Event::by(caller, "device.revoked", resource(&next), now)
         .before(facts(&before))
         .after(facts(&next));
     app.outbox.append(&mut tx, &event).await?;
-    store::lease::wake(&mut tx, &rollouts, now).await?;
     commit_targets(app, tx, targets, now).await?;
     app.sessions.end(id.0, i64::MAX, End::Revoked);
-    app.driver.ring();
+    drive::wake(app, &rollouts, now).await;
     Ok(())
 }
 
@@ -58,6 +57,7 @@ pub async fn revoke(app: &App, caller: &Caller, id: DeviceId) -> Result<(), Erro
 pub async fn delete(app: &App, caller: &Caller, id: DeviceId) -> Result<pb::Device, Error> {
     let mut tx = app.pool.begin().await?;
     let now = database::now(&mut tx, &app.clock).await?;
+    store::session::touch(&mut tx, id.0).await?;
     let (rollouts, _) = let_go(app, &mut tx, id, now).await?;
     store::device::lock(&mut tx, id).await?;
     let picture = store::device::get(&mut tx, id, app.heard_since(now)).await?;
@@ -65,10 +65,9 @@ pub async fn delete(app: &App, caller: &Caller, id: DeviceId) -> Result<pb::Devi
     let event = Event::by(caller, "device.deleted", resource(&picture.device), now)
         .before(facts(&picture.device));
     app.outbox.append(&mut tx, &event).await?;
-    store::lease::wake(&mut tx, &rollouts, now).await?;
     app.outbox.commit(tx).await?;
     app.sessions.end(id.0, i64::MAX, End::Revoked);
-    app.driver.ring();
+    drive::wake(app, &rollouts, now).await;
     Ok(convert::device_to_pb(&picture, now))
 }
 

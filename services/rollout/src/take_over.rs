@@ -16,7 +16,7 @@ use crate::assignment::State as Try;
 use crate::change::Targets;
 use crate::convert;
 use crate::device::{DeviceId, check_fleet};
-use crate::drive::commit_targets;
+use crate::drive::{self, commit_targets};
 use crate::error::Error;
 use crate::retire::resource;
 use crate::store::{self};
@@ -55,9 +55,8 @@ pub async fn set(
         .before(json!({"generation": before.generation, "services": before.services}))
         .after(json!({"generation": target.generation, "services": target.services}));
     app.outbox.append(&mut tx, &event).await?;
-    store::lease::wake(&mut tx, &rollouts, now).await?;
     commit_targets(app, tx, targets, now).await?;
-    app.driver.ring();
+    drive::wake(app, &rollouts, now).await;
     Ok(convert::target_to_pb(id.0, &target, now))
 }
 

@@ -7,7 +7,7 @@ use runtime::event::{Event, Resource};
 use serde_json::{Value, json};
 use sqlx::PgConnection;
 
-use super::{Look, commit_targets, offer};
+use super::{Look, commit_targets, offer, template};
 use crate::app::App;
 use crate::assignment::{Change, Effect, State as Try};
 use crate::change::{self, Targets};
@@ -235,6 +235,9 @@ async fn finish(
             .map(|stored| (stored.id, stored.try_.ended(Try::Cancelled, "")))
             .collect();
         store::assignment::update(db, &rows, &look.frozen.rules, now).await?;
+    }
+    if state == State::Succeeded {
+        template::follow(app, db, look, now).await?;
     }
     enter(app, db, rollout, state, &why, kind, now).await
 }

@@ -1,5 +1,7 @@
 //! Assignments: the tries of a rollout's devices.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use proto::reason;
 use sqlx::PgConnection;
@@ -380,6 +382,17 @@ pub async fn lock_open(db: &mut PgConnection, device: Uuid) -> Result<Vec<Stored
     .fetch_all(db)
     .await?;
     Ok(rows.into_iter().map(Stored::from).collect())
+}
+
+/// The devices of a rollout.
+pub async fn devices(db: &mut PgConnection, rollout: RolloutId) -> Result<HashSet<Uuid>, Error> {
+    let devices = sqlx::query_scalar!(
+        "select device_id from rollout.assignments where rollout_id = $1 and is_current",
+        rollout.0,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(devices.into_iter().collect())
 }
 
 /// Lists the tries that stand for a rollout's devices, in batch order, and counts all that match.

@@ -66,6 +66,21 @@ pub async fn set_template(
     Ok(())
 }
 
+/// Reads and locks the templates that were set before a time.
+pub async fn lock_templates(
+    db: &mut PgConnection,
+    before: DateTime<Utc>,
+) -> Result<Vec<(String, Vec<Service>)>, Error> {
+    let rows = sqlx::query!(
+        r#"select name, template as "template: Json<Vec<Service>>" from rollout.fleets
+           where updated_at < $1 and template <> '[]' order by name for update"#,
+        before,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rows.into_iter().map(|row| (row.name, row.template.0)).collect())
+}
+
 /// Finds the devices of a fleet that never had a target.
 pub async fn without_target(db: &mut PgConnection, fleet: &str) -> Result<Vec<Uuid>, Error> {
     let ids = sqlx::query_scalar!(

@@ -117,7 +117,7 @@ pub async fn changed_lately(db: &mut PgConnection) -> Result<Vec<Changed>, Error
     Ok(rows)
 }
 
-/// Makes other replicas look at a device.
+/// Makes other replicas look at a device, and locks its status.
 pub async fn touch(db: &mut PgConnection, device: Uuid) -> Result<(), Error> {
     sqlx::query!(
         "update rollout.device_status set changed_at = now() where device_id = $1",

@@ -6,7 +6,7 @@ use proto::reason;
 use proto::rollout::v1 as pb;
 use runtime::Problem;
 
-use crate::harness::{REDIS, Slipway, service};
+use crate::harness::{Device, NGINX, REDIS, Slipway, digest, service};
 
 #[tokio::test]
 async fn devices_are_listed_by_fleet_label_image_and_presence() {
@@ -84,6 +84,45 @@ async fn a_template_reaches_devices_that_run_nothing_yet() {
     let status = slipway.devices().get_fleet(request).await.expect_err("no such fleet");
     assert_eq!(Problem::from(status).reason(), reason::FLEET_NOT_FOUND);
     drop(own);
+}
+
+#[tokio::test]
+async fn a_device_that_joins_after_a_rollout_runs_what_the_others_run() {
+    let slipway = Slipway::start().await;
+    slipway.policy(|policy| policy.strategy = pb::Strategy::Auto.into()).await;
+    let mut device = slipway.device("first").await;
+    let template = async |tag: &str, digit| {
+        let services = vec![service("cache", REDIS, tag, digit), service("web", NGINX, "1", 'a')];
+        let request = pb::SetFleetTemplateRequest { fleet: "north".to_owned(), services };
+        slipway.devices().set_template(request).await.unwrap();
+    };
+    let end = async |device: &mut Device, rollout: &str| {
+        slipway.drive().await;
+        device.next_target().await;
+        device.report_running().await;
+        slipway.pass(60).await;
+        assert_eq!(slipway.get(rollout).await.state(), pb::rollout::State::Succeeded);
+    };
+    let joins = async |name: &str| {
+        let mut late = slipway.bare_device(name).await;
+        late.connect().await;
+        let runs = [late.wanted("cache").digest.clone(), late.wanted("web").digest.clone()];
+        let request = pb::DeleteDeviceRequest { id: late.id.clone() };
+        slipway.devices().delete_device(request).await.unwrap();
+        runs
+    };
+    template("7", '1').await;
+    slipway.pass(1).await;
+    let rollout = slipway.rollout("8", '2').await;
+    end(&mut device, &rollout.id).await;
+    assert_eq!(joins("late").await, [digest('2'), digest('a')]);
+
+    // One that an operator sets while a rollout is on its way stays as it was set.
+    let rollout = slipway.rollout("9", '3').await;
+    slipway.pass(1).await;
+    template("6", '6').await;
+    end(&mut device, &rollout.id).await;
+    assert_eq!(joins("later").await[0], digest('6'));
 }
 
 #[tokio::test]

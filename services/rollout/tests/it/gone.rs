@@ -5,7 +5,9 @@ use proto::rollout::v1 as pb;
 use proto::rollout::v1::assignment::State as Try;
 use proto::rollout::v1::rollout::State;
 
-use crate::harness::{Device, Slipway, digest};
+use sqlx::Connection as _;
+
+use crate::harness::{Device, Slipway, digest, wait_for};
 
 async fn revoke(slipway: &Slipway, device: &str) {
     let request = pb::RevokeDeviceRequest { id: device.to_owned() };
@@ -73,6 +75,36 @@ async fn a_revoked_device_that_was_updated_cannot_go_back_and_holds_nobody_up() 
     assert_eq!(slipway.get(&rollout.id).await.state(), State::Cancelled);
     let stays = (Try::RevertFailed, reason::DEVICE_REVOKED.to_owned());
     assert_eq!(part(&slipway, &rollout.id, &devices[0]).await, stays);
+}
+
+#[tokio::test]
+async fn a_device_is_deleted_while_a_driver_holds_its_rollout() {
+    let slipway = Slipway::start().await;
+    all_at_once(&slipway).await;
+    let devices = slipway.fleet(1).await;
+    let rollout = slipway.rollout("8", '2').await;
+    slipway.drive().await;
+
+    // What a driver locks, in its order: the rollout, then the try.
+    let mut owner = slipway.owner().await;
+    let mut driver = owner.begin().await.unwrap();
+    let lock = "select 1 from rollout.image_update_rollouts where id = $1::uuid for update";
+    sqlx::query(lock).bind(&rollout.id).execute(&mut *driver).await.unwrap();
+    let request = pb::DeleteDeviceRequest { id: devices[0].id.clone() };
+    let mut client = slipway.devices();
+    let deletion = tokio::spawn(async move { client.delete_device(request).await });
+    let mut eyes = slipway.owner().await;
+    wait_for("the deletion to wait for the rollout", async || {
+        let waits = "select exists (select from pg_stat_activity \
+                     where datname = current_database() and wait_event_type = 'Lock')";
+        let waits: bool = sqlx::query_scalar(waits).fetch_one(&mut eyes).await.unwrap();
+        if waits { Ok(()) } else { Err("nobody waits".to_owned()) }
+    })
+    .await;
+    let lock = "select 1 from rollout.assignments where rollout_id = $1::uuid for update";
+    sqlx::query(lock).bind(&rollout.id).execute(&mut *driver).await.expect("no deadlock");
+    driver.commit().await.unwrap();
+    deletion.await.unwrap().expect("the device is deleted");
 }
 
 #[tokio::test]
