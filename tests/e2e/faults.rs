@@ -82,6 +82,23 @@ async fn only(api: &Api, what: &str) -> Value {
     .await
 }
 
+/// A push of an image that is under review; returns the review. On a busy machine its sender may hear
+/// that the verdict is still to come.
+async fn held(api: &Api) -> String {
+    let pending = json!({"approval_status": "pending"});
+    api.put("/api/v1/images/1", &pending).await.expect(200);
+    let answer = tell(api).await.unwrap().unwrap();
+    assert!([202, 403].contains(&answer.status), "{answer:?}");
+    eventually("the push to be held", async || {
+        let push = only(api, "pushes").await;
+        match push["review_id"].as_str() {
+            Some(review) if push["state"] == "held" => Ok(review.to_owned()),
+            _ => Err(push.to_string()),
+        }
+    })
+    .await
+}
+
 /// Tells of the push once, as a registry does that does not care for the answer.
 fn tell(api: &Api) -> tokio::task::JoinHandle<Option<Answer>> {
     let api = api.nobody();

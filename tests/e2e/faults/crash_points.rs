@@ -8,7 +8,7 @@ use serde_json::json;
 use testbed::steps::somebody;
 use testbed::{Api, Database};
 
-use super::{North, only, tell};
+use super::{North, held, tell};
 
 /// Where a process ends: the process, the point, and whether a person is asked on the way to it.
 const POINTS: [(&str, &str, bool); 8] = [
@@ -49,14 +49,6 @@ async fn survives(process: &'static str, point: &'static str, asks: bool) {
     let _ = sender.await.unwrap();
 
     north.settles().await;
-}
-
-/// A push of an image that is under review; returns the review.
-async fn held(api: &Api) -> String {
-    let pending = json!({"approval_status": "pending"});
-    api.put("/api/v1/images/1", &pending).await.expect(200);
-    tell(api).await.unwrap().unwrap().expect(403);
-    only(api, "pushes").await["review_id"].as_str().unwrap().to_owned()
 }
 
 fn approve(anna: Api, review: &str) -> tokio::task::JoinHandle<Option<testbed::Answer>> {

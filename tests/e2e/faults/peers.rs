@@ -4,15 +4,12 @@ use serde_json::json;
 use testbed::steps::somebody;
 use testbed::{Answer, Api};
 
-use super::{North, only, tell};
+use super::{North, held};
 
 /// A push that waits for a review, and who may decide it.
 async fn asked(north: &North) -> (Api, String) {
     let api = &north.slipway.api;
-    let pending = json!({"approval_status": "pending"});
-    api.put("/api/v1/images/1", &pending).await.expect(200);
-    tell(api).await.unwrap().unwrap().expect(403);
-    let review = only(api, "pushes").await["review_id"].as_str().unwrap().to_owned();
+    let review = held(api).await;
     (somebody(api, "anna", "approver").await, review)
 }
 

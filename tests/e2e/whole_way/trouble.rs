@@ -16,7 +16,7 @@ async fn devices_that_fail_go_back_and_so_does_the_rollout() {
     let ended = rollout.wait_for("rolled_back").await;
     assert_eq!(ended["status"], "rolled_back");
     assert_eq!(ended["state_reason"], "FAILURE_RATIO");
-    assert_eq!(ended["batches"][1]["state"], "waiting", "one device told enough");
+    assert_eq!(ended["batches"][1]["state"], "stopped", "one device told enough");
     fleet.wait_until_running(OLD, 10).await;
     fleet.wait_until_healthy(&slipway.api).await;
     slipway.check(PROGRAM).await;
