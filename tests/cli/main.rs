@@ -7,6 +7,7 @@ mod contexts;
 mod doctor;
 mod refusals;
 mod server;
+mod serving;
 mod shells;
 mod slipway;
 mod steering;
