@@ -9,6 +9,7 @@ mod refusals;
 mod server;
 mod serving;
 mod shells;
+mod simulating;
 mod slipway;
 mod steering;
 mod watching;
