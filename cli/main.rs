@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+use failure::failed;
 use options::Options;
 
 mod check;
@@ -107,7 +108,7 @@ async fn run(Cli { options, command }: Cli) -> ExitCode {
         Commands::Migrate(args) => told(migrate::run(&args).await),
         Commands::Psql(args) => psql::run(&args).await,
         Commands::Check(args) => {
-            check::run(&args, options.json.is_some()).await.unwrap_or_else(failed)
+            check::run(&args, options.json.is_some()).await.unwrap_or_else(|error| failed(&error))
         }
         Commands::Simulate(args) => told(simulate::run(args).await),
         Commands::Guard(args) => up::guard::run(&args).await,
@@ -132,13 +133,8 @@ fn command() -> Command {
 fn told(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(error),
+        Err(error) => failed(&error),
     }
-}
-
-fn failed(error: anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
 }
 
 /// As many as there are cores, but few: most processes wait most of the time.

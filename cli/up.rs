@@ -24,6 +24,7 @@ use anyhow::{Context as _, Result, bail};
 use runtime::secret::Secret;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::failure::failed;
 use crate::{context, migrate, secrets};
 
 pub use data_dir::DataDir;
@@ -90,11 +91,6 @@ pub async fn run(args: Args) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => failed(&error),
     }
-}
-
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
 }
 
 /// What runs.
