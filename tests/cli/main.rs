@@ -12,5 +12,7 @@ mod shells;
 mod simulating;
 mod slipway;
 mod steering;
+mod telling;
+mod terminal;
 mod watching;
 mod whole;

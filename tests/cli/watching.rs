@@ -1,17 +1,15 @@
 //! Watching a rollout: lines for logs, a tree for people, and an end with a code.
 
-use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use crate::answers::A;
 use crate::server::Server;
 use crate::slipway::Machine;
+use crate::terminal;
 
 fn picture(status: &str, state: &str, first: Value, second: Value) -> Value {
     let succeeded =
@@ -186,21 +184,15 @@ fn a_program_that_watches_gets_a_document_for_every_change() {
 fn on_a_terminal_the_tree_is_drawn_in_place() {
     let server = goes_well();
     let machine = Machine::signed_in(&server);
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&master, size).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let (mut person, screen) = terminal::open();
     let mut command = machine.command(&format!("rollout watch {A}"));
-    command.env("TERM", "xterm").stdout(slave).stderr(Stdio::null());
+    command.env("TERM", "xterm").stdout(screen).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     // The last writer's end closes the terminal; this process must not hold one.
     drop(command);
     let mut screen = Vec::new();
     // A terminal whose other end is closed reads as an error.
-    let _ = File::from(master).read_to_end(&mut screen);
+    let _ = person.read_to_end(&mut screen);
     assert!(child.wait().unwrap().success());
     let screen = String::from_utf8(screen).unwrap();
     let frames: Vec<_> = screen.split("\u{1b}[J").collect();

@@ -116,7 +116,7 @@ fn the_whole_way(machine: &Machine) {
 
     let push = first_id(&machine.run("push list"));
     let why = machine.run(&format!("push explain {push}"));
-    assert!(why.answer().contains("rolls out"), "{why:?}");
+    assert!(why.answer().contains("became a rollout"), "{why:?}");
 
     let list = machine.run("device list --fleet north --image redis");
     assert_eq!(list.answer().matches("redis:7.4-alpine").count(), 5, "{list:?}");
@@ -143,6 +143,7 @@ fn changes_things(machine: &Machine) {
         "policy disable redis-north",
         "policy enable redis-north",
         "policy apply - --yes",
+        "policy apply -",
         "image add grafana/loki --category monitoring",
         "image reject grafana/loki",
         "image approve grafana/loki",
@@ -171,6 +172,8 @@ fn changes_things(machine: &Machine) {
         let (answer, undo) = (run.answer(), run.err.lines().last().unwrap_or_default());
         assert!(!answer.is_empty() && undo.starts_with("undo: "), "{line}: {run:?}");
     }
+    let revision = machine.run("policy show redis-north --json=revision");
+    assert_eq!(revision.answer(), "{\"revision\":4}\n", "what is applied again changes nothing");
     let token = first_id(&machine.run("token list"));
     machine.run(&format!("token revoke {token}")).answer();
     let push = first_id(&machine.run("push list"));
