@@ -179,7 +179,7 @@ fn status_tells_who_answers_and_who_does_not_without_long_waiting() {
     let machine = Machine::signed_in(&server);
     let begun = std::time::Instant::now();
     let run = machine.run("status");
-    assert!(begun.elapsed() < std::time::Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
     assert_eq!(run.code, 9, "{run:?}");
     assert_snapshot!(run.out.replace(&server.url, "http://server"), @r"
     server     http://server (context `test`)
