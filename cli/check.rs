@@ -133,9 +133,7 @@ impl Place {
                 (migrate::url_file(&data.roles(), "reader"), Some(data))
             }
         };
-        let url = Secret::read(&file).with_context(|| {
-            format!("`{}` cannot be read; has `slipway up` made its data here?", file.display())
-        })?;
+        let url = migrate::reader_url(&file)?;
         let logs = args.logs.clone().or_else(|| data.as_ref().map(up::DataDir::logs));
         Ok(Self { url, logs, data })
     }
@@ -147,7 +145,10 @@ impl Place {
             )
         })?;
         let pool = runtime::database::pool("check", options, 2);
-        pool.acquire().await.context("the database does not answer; is Slipway running?")?;
+        pool.acquire().await.context(
+            "the database does not answer; start `slipway up`, or name another database with --data-dir or \
+             --database-url-file",
+        )?;
         Ok(pool)
     }
 

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::process::ExitCode;
 
+use runtime::problem::Chain;
+
 use crate::output::Output;
 use crate::output::text;
 
@@ -62,6 +64,12 @@ impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
         Self::from(exit.code())
     }
+}
+
+/// Says on standard error why a command of the machine's keeper did not do what it should.
+pub fn failed(error: &anyhow::Error) -> ExitCode {
+    eprintln!("error: {}", Chain(error.as_ref()));
+    ExitCode::FAILURE
 }
 
 /// Why a command did not do what it should.
@@ -193,6 +201,6 @@ impl Failure {
 
 impl From<anyhow::Error> for Failure {
     fn from(error: anyhow::Error) -> Self {
-        Self::new(Exit::Error, format!("{error:#}"))
+        Self::new(Exit::Error, Chain(error.as_ref()).to_string())
     }
 }

@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use clap::{Args as _, Command, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 use clap_complete::CompleteEnv;
 
+use failure::failed;
 use options::Options;
 
 mod check;
@@ -80,9 +81,14 @@ fn main() -> ExitCode {
         .install_default()
         .expect("nothing installed a crypto provider before");
     CompleteEnv::with_factory(command).var(commands::COMPLETION_VARIABLE).complete();
-    let cli = match Cli::from_arg_matches(&command().get_matches()) {
+    let parsed = command().try_get_matches().and_then(|found| Cli::from_arg_matches(&found));
+    let cli = match parsed {
         Ok(cli) => cli,
-        Err(error) => error.exit(),
+        Err(error) => {
+            let line: Vec<_> =
+                std::env::args_os().map(|word| word.to_string_lossy().into_owned()).collect();
+            return serve::wrong_settings(&error, &line).unwrap_or_else(|| error.exit());
+        }
     };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(worker_threads())
@@ -102,7 +108,7 @@ async fn run(Cli { options, command }: Cli) -> ExitCode {
         Commands::Migrate(args) => told(migrate::run(&args).await),
         Commands::Psql(args) => psql::run(&args).await,
         Commands::Check(args) => {
-            check::run(&args, options.json.is_some()).await.unwrap_or_else(failed)
+            check::run(&args, options.json.is_some()).await.unwrap_or_else(|error| failed(&error))
         }
         Commands::Simulate(args) => told(simulate::run(args).await),
         Commands::Guard(args) => up::guard::run(&args).await,
@@ -112,11 +118,7 @@ async fn run(Cli { options, command }: Cli) -> ExitCode {
 
 /// The command line, with the environment variable of every flag of `serve`.
 fn command() -> Command {
-    let command = Cli::command().mut_subcommand("serve", |serve| {
-        serve::Service::NAMES.iter().fold(serve, |serve, name| {
-            serve.mut_subcommand(name, |service| runtime::args::with_environment(service, name))
-        })
-    });
+    let command = Cli::command().mut_subcommand("serve", serve::with_settings);
     let options = Options::augment_args(Command::new("options"));
     WITHOUT_SERVER.iter().fold(command, |command, name| {
         let hidden = options.get_arguments().map(|arg| {
@@ -131,13 +133,8 @@ fn command() -> Command {
 fn told(result: anyhow::Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(error),
+        Err(error) => failed(&error),
     }
-}
-
-fn failed(error: anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
 }
 
 /// As many as there are cores, but few: most processes wait most of the time.

@@ -30,6 +30,17 @@ pub struct Args {
     secrets_dir: Option<PathBuf>,
 }
 
+/// Reads the reader's connection URL, from a file that was named or out of the data of `up`.
+pub fn reader_url(file: &Path) -> Result<Secret> {
+    Secret::read(file).with_context(|| {
+        format!(
+            "`{}` cannot be read; name the data folder of `slipway up` with --data-dir, or a file with the \
+             connection URL of `{READER}` with --database-url-file",
+            file.display()
+        )
+    })
+}
+
 /// Makes roles and schemas, and says what there is.
 pub async fn run(args: &Args) -> Result<()> {
     let url = Secret::read(&args.database_url_file).with_context(|| {

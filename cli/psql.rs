@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, Result};
-use runtime::secret::Secret;
 
-use crate::{migrate, up};
+use crate::{failure, migrate, up};
 
 /// Flags of `slipway psql`.
 #[derive(Debug, Clone, clap::Args)]
@@ -33,8 +32,7 @@ pub async fn run(args: &Args) -> ExitCode {
         }
         Err(error) => error,
     };
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
+    failure::failed(&error)
 }
 
 fn session(args: &Args) -> Result<Command> {
@@ -45,11 +43,10 @@ fn session(args: &Args) -> Result<Command> {
             migrate::url_file(&data.roles(), "reader")
         }
     };
-    let url = Secret::read(&file).with_context(|| {
-        format!("`{}` cannot be read; has `slipway up` made its data here?", file.display())
+    let url = migrate::reader_url(&file)?;
+    let (place, password) = without_password(url.expose()).with_context(|| {
+        format!("`{}` holds no connection URL; name another --database-url-file", file.display())
     })?;
-    let (place, password) = without_password(url.expose())
-        .with_context(|| format!("`{}` holds no connection URL", file.display()))?;
     let schemas: Vec<_> = migrate::SCHEMAS.iter().map(|schema| schema.name).collect();
     let options =
         format!("-c search_path={} -c default_transaction_read_only=on", schemas.join(","));

@@ -3,10 +3,12 @@
 //! Settings are flags or environment variables, `REGISTRY_LISTEN` for `--listen` of `registry`. They
 //! are read before anything is bound; wrong ones end the process with one sentence and exit code 64.
 
+mod settings;
+
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Subcommand;
+use clap::{Command, Subcommand};
 use runtime::Lifecycle;
 use runtime::process::{ProcessArgs, StartError};
 use runtime::telemetry::Telemetry;
@@ -27,9 +29,6 @@ pub enum Service {
 }
 
 impl Service {
-    /// The names of all processes.
-    pub const NAMES: [&'static str; 5] = ["registry", "approval", "rollout", "access", "gateway"];
-
     fn name(&self) -> &'static str {
         match self {
             Self::Registry(_) => "registry",
@@ -59,6 +58,23 @@ impl Service {
             Self::Gateway(args) => args.start().await,
         }
     }
+}
+
+/// The subcommand with the environment variables and usual ports of every process.
+pub fn with_settings(command: Command) -> Command {
+    settings::PORTS.into_iter().fold(command, |command, (name, port)| {
+        command.mut_subcommand(name, |service| settings::of(service, name, port))
+    })
+}
+
+/// Says in a sentence what is wrong with the settings of a process. None where the command line is
+/// not that of one, or asks for something else.
+pub fn wrong_settings(error: &clap::Error, line: &[String]) -> Option<ExitCode> {
+    let at = line.iter().position(|word| word == "serve")?;
+    let process = line.get(at + 1)?;
+    settings::PORTS.iter().find(|(name, _)| name == process)?;
+    let sentence = settings::sentence(error, process)?;
+    Some(refused(&StartError::Settings(sentence)))
 }
 
 /// Runs a process until it is asked to stop.

@@ -96,6 +96,12 @@ impl Session {
         }
     }
 
+    /// [`confirm`](Self::confirm), but off a terminal what is asked for is meant.
+    pub fn confirm_at_terminal(&self, what: &str, yes: bool) -> Result {
+        let is_person = std::io::stdin().is_terminal() && std::io::stderr().is_terminal();
+        self.confirm(what, yes || !is_person)
+    }
+
     /// [`confirm`](Self::confirm), when it concerns more than 100 devices.
     pub fn confirm_many(&self, what: &str, devices: u64, yes: bool) -> Result {
         if devices <= MANY_DEVICES {

@@ -24,10 +24,12 @@ use anyhow::{Context as _, Result, bail};
 use runtime::secret::Secret;
 use tokio::signal::unix::{SignalKind, signal};
 
+use crate::failure::failed;
 use crate::{context, migrate, secrets};
 
 pub use data_dir::DataDir;
-use endpoints::Endpoints;
+pub use demo::enrolment_key_file;
+pub use endpoints::{Endpoints, url};
 use processes::Processes;
 use server::Server;
 
@@ -91,11 +93,6 @@ pub async fn run(args: Args) -> ExitCode {
     }
 }
 
-fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("error: {error:#}");
-    ExitCode::FAILURE
-}
-
 /// What runs.
 #[derive(Default)]
 struct Up {
@@ -119,7 +116,7 @@ impl Up {
             data.clear()?;
         }
         data.check_version()?;
-        let endpoints = Endpoints::choose(args.listen, LISTEN)?;
+        let endpoints = Endpoints::choose(args.listen, LISTEN, Endpoints::load(data).as_ref())?;
         let owner_url = match &args.database_url {
             Some(url) => Secret::new(url.clone()),
             None => self.server.insert(Server::start(data).await?).owner_url().await?,
@@ -143,7 +140,7 @@ impl Up {
             processes.simulate(data, &endpoints, args.devices)?;
         }
         let context = context::remember("local", &endpoints.gateway_url(), &admin);
-        screen::print(data, &endpoints, args, first_start, context.as_deref().ok());
+        screen::print(data, &endpoints, args, first_start, context.as_ref().ok());
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! gets lines.
 
 mod bar;
+mod failing;
 mod hints;
 mod lines;
 mod stage;
@@ -23,6 +24,7 @@ use crate::ids::short;
 use crate::output::{text, time};
 use crate::session::Session;
 
+pub use failing::failing;
 use hints::Hints;
 use lines::Lines;
 pub use stage::Stage;
@@ -32,8 +34,6 @@ use tree::Tree;
 const EVERY: Duration = Duration::from_secs(2);
 /// How long two readings are apart at least.
 const APART: Duration = Duration::from_millis(200);
-/// How many failing devices are read.
-const FAILING: usize = 100;
 
 /// How a rollout stands.
 #[derive(Debug, Clone)]
@@ -163,17 +163,8 @@ async fn read(session: &Session, id: &str) -> Result<Picture> {
 async fn picture(session: &Session, answer: &Answer) -> Result<Picture> {
     let document = answer.document().get("rollout").unwrap_or(answer.document()).clone();
     let rollout = Rollout::of(&document)?;
-    let failing = match rollout.tally.failures() {
-        0 => Vec::new(),
-        _ => failing(session, &rollout.id).await?,
-    };
+    let failing = failing(session, &rollout).await?;
     Ok(Picture { rollout, failing, document, now: session.now(answer.time()) })
-}
-
-/// The failing devices of a rollout, the first of them.
-pub async fn failing(session: &Session, id: &str) -> Result<Vec<Part>> {
-    let request = Request::get(["rollouts", id, "devices"]).query("status", "failed");
-    session.api.list(request, "devices", FAILING).await?.read_items()
 }
 
 /// How it ended, in a sentence.

@@ -41,6 +41,7 @@ pub struct Set {
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum UnknownTag {
     /// The tag is added and the push goes on
+    #[value(alias = "auto_add")]
     AutoAdd,
     /// The push is held and a person is asked
     Request,
@@ -150,7 +151,7 @@ const REPIN: [(&str, &str); 1] = [("auto", "a known tag with a new digest takes 
 
 fn told(value: &str, table: &[(&str, &str)]) -> String {
     match table.iter().find(|(known, _)| *known == value) {
-        Some((_, meaning)) => format!("{value}: {meaning}"),
+        Some((_, meaning)) => format!("{}: {meaning}", value.replace('_', "-")),
         None => value.to_owned(),
     }
 }

@@ -61,12 +61,18 @@ pub enum Verb {
         /// Its name or number
         #[arg(add = complete::of(&IMAGES))]
         image: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
     /// Remove an image with its tags
     Remove {
         /// Its name or number
         #[arg(add = complete::of(&IMAGES))]
         image: String,
+        /// Do not ask
+        #[arg(long, short)]
+        yes: bool,
     },
 }
 
@@ -106,8 +112,14 @@ pub async fn run(verb: Verb, session: &Session) -> Outcome {
             add(session, &image, (description, category, official)).await?;
         }
         Verb::Approve { image } => decide(session, &image, Status::Approved).await?,
-        Verb::Reject { image } => decide(session, &image, Status::Rejected).await?,
-        Verb::Remove { image } => remove(session, &image).await?,
+        Verb::Reject { image, yes } => {
+            session.confirm_at_terminal(&format!("this denies every push of {image}"), yes)?;
+            decide(session, &image, Status::Rejected).await?;
+        }
+        Verb::Remove { image, yes } => {
+            session.confirm_at_terminal(&format!("this removes {image} with its tags"), yes)?;
+            remove(session, &image).await?;
+        }
     }
     Ok(Exit::Done)
 }

@@ -192,10 +192,7 @@ async fn retry(session: &Session, typed: &str) -> Result {
     let answer = session.call(Request::post([KIND.path, &*id, "retry"])).await?;
     let push: Push = answer.read()?;
     let (word, _) = push.word();
-    let why = match push.why() {
-        "" => String::new(),
-        why => format!(": {why}"),
-    };
+    let why = push.because();
     let undo = match &push.rollout_id {
         Some(rollout) => format!("slipway rollout cancel {rollout} --revert"),
         None => "none needed; nothing moves".to_owned(),

@@ -247,7 +247,7 @@ async fn create(session: &Session, add: Add) -> Result {
         ("allow_unauthenticated", flag(add.allow_unauthenticated)),
         ("payload_trust", flag(add.payload_trust)),
     ]));
-    let answer = session.call(request).await?;
+    let answer = session.call(request).await.map_err(in_flags)?;
     let made: Receiver = answer.read()?;
     let url = made.url.ok_or_else(|| {
         Failure::new(Exit::Error, "the server made the receiver and did not tell its URL")
@@ -259,6 +259,24 @@ async fn create(session: &Session, add: Add) -> Result {
     );
     let undo = format!("slipway receiver remove {}", made.name);
     session.out.secret(answer.document(), &url, &sentence, &undo)
+}
+
+/// The server speaks of members of the body; a person types flags.
+fn in_flags(failure: Failure) -> Failure {
+    let told = failure.what();
+    let flags = [
+        (
+            "secret",
+            "--secret-file FILE gives a secret; --allow-unauthenticated takes requests without one",
+        ),
+        ("registries", "--registry HOST says which hosts it may speak for"),
+        ("repositories", "--repository PATTERN says which repositories it may speak for"),
+    ];
+    let hint = flags.into_iter().find(|(word, _)| told.contains(word)).map(|(_, hint)| hint);
+    match failure.exit() {
+        Exit::Usage => failure.hint_if(hint),
+        _ => failure,
+    }
 }
 
 async fn deliveries(session: &Session, typed: &str, limit: usize) -> Result {

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::client::Request;
 use crate::complete::{self, REVIEWS};
-use crate::documents::review::{Decision, Review};
+use crate::documents::review::{Decision, Redriven, Review};
 use crate::failure::{Exit, Failure, Outcome, Result};
 use crate::ids::{Kind, short, shorten};
 use crate::images::{familiar, typed_image};
@@ -247,11 +247,14 @@ async fn one(session: &Session, id: &str, vote: &Vote) -> Outcome {
     let (name, comment) = vote.comment.clone();
     let request = Request::post([KIND.path, id, vote.word])
         .body(body([(name, comment), ("evidence_hash", json!(seen.evidence_hash))]));
+    if seen.status != "pending" {
+        return Err(decided_before(&seen));
+    }
     let answer = session.call(request).await.map_err(|failure| own_vote(failure, id))?;
     let decision: Decision = answer.read()?;
     let image = decision.review.image();
     let done = if vote.word == "approve" { "Approved" } else { "Rejected" };
-    let sentence = format!("{done} {image}; {}.", redriven(&decision));
+    let sentence = format!("{done} {image}; {}.", redriven(&decision, vote.word));
     let repository = familiar(&decision.review.repository());
     let undo = match vote.word {
         "approve" => format!("slipway image reject {repository}"),
@@ -259,6 +262,20 @@ async fn one(session: &Session, id: &str, vote: &Vote) -> Outcome {
     };
     session.out.done(answer.document(), &sentence, &undo)?;
     Ok(Exit::Done)
+}
+
+/// What was decided is decided; the image itself can still be changed.
+fn decided_before(seen: &Review) -> Failure {
+    let (word, _) = words::review(&seen.status, &seen.state_detail);
+    let by = seen.reviewed_by.as_deref().filter(|by| !by.is_empty());
+    let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
+    let image = familiar(&seen.repository());
+    Failure::new(
+        Exit::Conflict,
+        format!("the review of {} is {word}{by} already; nothing is left to decide", seen.image()),
+    )
+    .hint(format!("`slipway image approve {image}` and `slipway image reject {image}` change it"))
+    .reason(Some(proto::reason::REVIEW_DECIDED.to_owned()))
 }
 
 /// Another person has to decide what one has asked for.
@@ -273,9 +290,10 @@ fn own_vote(failure: Failure, id: &str) -> Failure {
 }
 
 /// What became of the pushes that were held.
-fn redriven(decision: &Decision) -> String {
+fn redriven(decision: &Decision, word: &str) -> String {
     let count = |outcome: &str| {
-        decision.redriven.iter().filter(|push| push.outcome.as_deref() == Some(outcome)).count()
+        let is_so = |push: &&Redriven| push.outcome.as_deref().unwrap_or(&push.state) == outcome;
+        decision.redriven.iter().filter(is_so).count()
     };
     let total = decision.redriven.len();
     if total == 0 {
@@ -296,12 +314,12 @@ fn redriven(decision: &Decision) -> String {
         many => Some(format!("{many} of {total} pushes: {words}")),
     })
     .collect();
-    match parts.is_empty() {
-        true => format!(
-            "{} on",
-            if total == 1 { "its push goes".to_owned() } else { format!("its {total} pushes go") }
-        ),
-        false => parts.join(", "),
+    match (parts.is_empty(), word, total) {
+        (false, _, _) => parts.join(", "),
+        (true, "approve", 1) => "its push goes on".to_owned(),
+        (true, "approve", _) => format!("its {total} pushes go on"),
+        (true, _, 1) => "its push is denied".to_owned(),
+        (true, _, _) => format!("its {total} pushes are denied"),
     }
 }
 

@@ -56,7 +56,7 @@ pub enum Verb {
     Pause(steer::Order),
     /// Go on; failures so far no longer count
     Resume(steer::Order),
-    /// Let the next batch begin now
+    /// Let the next batch begin once the one before is complete, without watching that first
     #[command(visible_alias = "advance")]
     Promote(steer::Promote),
     /// Try failed devices again

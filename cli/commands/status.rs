@@ -1,10 +1,13 @@
 //! `slipway status`: what runs, what moves, and what waits for a person.
 
+use std::time::Duration;
+
 use serde::Deserialize;
-use serde_json::json;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 
 use super::{fleet, rollout};
-use crate::client::{Page, Request};
+use crate::client::{Answer, Page, Request};
 use crate::documents::device::Fleet;
 use crate::documents::push::Push;
 use crate::documents::review::Review;
@@ -19,6 +22,10 @@ use crate::session::Session;
 const AT_MOST: usize = 500;
 /// How many pushes are shown.
 const PUSHES: usize = 5;
+/// How long each answer may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The lists, in the order in which they are asked for.
+const NOUNS: [&str; 5] = ["fleets", "rollouts", "reviews", "receivers", "pushes"];
 
 /// How the processes are.
 #[derive(Debug, Default, Deserialize)]
@@ -41,7 +48,8 @@ struct Receiver {
     last_refusal: Option<String>,
 }
 
-/// What there is to tell.
+/// What there is to tell. What did not answer is empty, and told in `silent`.
+#[derive(Default)]
 struct Picture {
     health: Health,
     fleets: Vec<Fleet>,
@@ -49,54 +57,87 @@ struct Picture {
     reviews: Vec<Review>,
     receivers: Vec<Receiver>,
     pushes: Vec<Push>,
+    silent: Vec<&'static str>,
 }
 
-/// Shows it.
+/// Shows it. What one process cannot tell does not hold up what the others can.
 pub async fn run(session: &Session) -> Outcome {
-    let health = session.api.ask(Request::get(["health"])).await?;
-    let list = |path: &'static [&'static str], items, limit| {
-        session.api.list(Request::get(path.iter().copied()), items, limit)
-    };
     let waiting = Request::get(["approval-requests"]).query("status", "pending");
-    let (fleets, active, reviews, receivers, pushes) = futures_util::try_join!(
-        list(&["fleets"], "fleets", AT_MOST),
-        list(&["rollouts", "active"], "rollouts", AT_MOST),
-        session.api.list(waiting, "approval_requests", AT_MOST),
-        list(&["receivers"], "receivers", AT_MOST),
-        list(&["pushes"], "pushes", PUSHES),
-    )?;
+    let (health, fleets, active, reviews, receivers, pushes) = futures_util::join!(
+        session.api.ask(Request::get(["health"]).within(PATIENCE)),
+        list(session, Request::get(["fleets"]), "fleets", AT_MOST),
+        list(session, Request::get(["rollouts", "active"]), "rollouts", AT_MOST),
+        list(session, waiting, "approval_requests", AT_MOST),
+        list(session, Request::get(["receivers"]), "receivers", AT_MOST),
+        list(session, Request::get(["pushes"]), "pushes", PUSHES),
+    );
+    let health = health?;
+    let lists = [fleets?, active?, reviews?, receivers?, pushes?];
+    let is_well = health.document()["status"] == "healthy" && lists.iter().all(Option::is_some);
+    let exit = if is_well { Exit::Done } else { Exit::Unreachable };
     if let Some(members) = session.out.json() {
-        let items = |page: &Page| page.items().to_vec();
-        let document = json!({
-            "health": health.document(),
-            "fleets": items(&fleets),
-            "rollouts": items(&active),
-            "reviews": items(&reviews),
-            "receivers": items(&receivers),
-            "pushes": items(&pushes),
-        });
-        session.out.document(members, &document)?;
-        return Ok(Exit::Done);
+        session.out.document(members, &document(&health, &lists))?;
+        return Ok(exit);
     }
+    let silent = NOUNS.into_iter().zip(&lists).filter(|(_, list)| list.is_none());
+    let silent = silent.map(|(noun, _)| noun).collect();
+    let [fleets, active, reviews, receivers, pushes] = &lists;
     let picture = Picture {
         health: health.read()?,
-        fleets: fleets.read_items()?,
-        active: active.read_items()?,
-        reviews: reviews.read_items()?,
-        receivers: receivers.read_items()?,
-        pushes: pushes.read_items()?,
+        fleets: items(fleets)?,
+        active: items(active)?,
+        reviews: items(reviews)?,
+        receivers: items(receivers)?,
+        pushes: items(pushes)?,
+        silent,
     };
     show(session, &picture)?;
-    Ok(Exit::Done)
+    Ok(exit)
+}
+
+/// A list, or none when whoever keeps it does not answer in time.
+async fn list(
+    session: &Session,
+    request: Request,
+    items: &'static str,
+    limit: usize,
+) -> Result<Option<Page>> {
+    match session.api.list(request.within(PATIENCE), items, limit).await {
+        Ok(page) => Ok(Some(page)),
+        Err(failure) if failure.exit() == Exit::Unreachable => Ok(None),
+        Err(failure) => Err(failure),
+    }
+}
+
+fn items<T: DeserializeOwned>(list: &Option<Page>) -> Result<Vec<T>> {
+    list.as_ref().map_or(Ok(Vec::new()), Page::read_items)
+}
+
+/// For programs: a list that did not answer is `null`.
+fn document(health: &Answer, lists: &[Option<Page>; 5]) -> Value {
+    let lists = NOUNS.into_iter().zip(lists).map(|(noun, list)| {
+        (noun.to_owned(), list.as_ref().map_or(Value::Null, |page| json!(page.items())))
+    });
+    let mut document: serde_json::Map<_, _> = lists.collect();
+    document.insert("health".to_owned(), health.document().clone());
+    Value::Object(document)
 }
 
 fn show(session: &Session, picture: &Picture) -> Result {
     let out = &session.out;
+    let is_known = !picture.silent.contains(&"fleets");
     Facts::default()
         .with("server", session.api.target().place())
         .with("processes", processes(&picture.health))
-        .with("devices", devices(&picture.fleets))
+        .with("devices", if is_known { devices(&picture.fleets) } else { String::new() })
         .print(out)?;
+    if picture.health.status != "healthy" {
+        out.say("")?;
+        services(&picture.health).print(out, "no process is known")?;
+    }
+    if !picture.silent.is_empty() {
+        out.note(&format!("not shown, for nobody answered: {}", picture.silent.join(", ")));
+    }
     let needs = needs_you(picture);
     if !needs.is_empty() {
         heading(session, "Needs you")?;
@@ -115,6 +156,21 @@ fn show(session: &Session, picture: &Picture) -> Result {
         fleet::table(&picture.fleets).print(out, "")?;
     }
     Ok(())
+}
+
+/// Every process with its word.
+fn services(health: &Health) -> Table {
+    let mut table = Table::new(&["PROCESS", "STATE"]);
+    for (name, word) in &health.services {
+        let token = if word == "healthy" { Token::Good } else { Token::Bad };
+        let word = match word.as_str() {
+            "healthy" => "answers",
+            "unreachable" => "does not answer",
+            word => word,
+        };
+        table.row([name.into(), Cell::word((word.to_owned(), token))]);
+    }
+    table
 }
 
 fn heading(session: &Session, heading: &str) -> Result {
@@ -205,8 +261,6 @@ mod tests {
             .unwrap()
         };
         let picture = Picture {
-            health: Health::default(),
-            fleets: Vec::new(),
             active: vec![
                 rollout("paused", "CONSECUTIVE_FAILURES", "3 failures in a row"),
                 rollout("in_progress", "", ""),
@@ -227,7 +281,7 @@ mod tests {
                 },
                 Receiver { name: "good".into(), refused_since: 0, last_refusal: None },
             ],
-            pushes: Vec::new(),
+            ..Picture::default()
         };
         assert_eq!(
             needs_you(&picture).render(Styles::plain()),

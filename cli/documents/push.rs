@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use serde::Deserialize;
 
 use super::{Actor, Check, Reason};
+use crate::ids::short;
 use crate::images::familiar;
 use crate::output::words::{self, Word};
 
@@ -34,7 +35,7 @@ pub struct Push {
     /// What came of it.
     #[serde(default)]
     pub outcome: Option<String>,
-    /// Why; the first one decided.
+    /// Why: the first one decided, the last one says what came of it.
     #[serde(default)]
     pub reasons: Vec<Reason>,
     /// The rules asked.
@@ -73,8 +74,23 @@ impl Push {
         words::push(&self.state, self.decision.as_deref(), self.outcome.as_deref())
     }
 
-    /// Why, in a sentence.
-    pub fn why(&self) -> &str {
-        self.reasons.first().map_or("", |reason| &reason.message)
+    /// Why it stands there, in a sentence: of a push that is done, what came of it.
+    pub fn why(&self) -> String {
+        if let (Some("rollout"), Some(rollout)) = (self.outcome.as_deref(), &self.rollout_id) {
+            return format!("slipway rollout show {}", short(rollout));
+        }
+        let reason = match self.state.as_str() {
+            "done" => self.reasons.last(),
+            _ => self.reasons.first(),
+        };
+        reason.map_or_else(String::new, |reason| reason.message.clone())
+    }
+
+    /// [`why`](Self::why) behind a word, where there is one.
+    pub fn because(&self) -> String {
+        match self.why() {
+            why if why.is_empty() => why,
+            why => format!(": {why}"),
+        }
     }
 }

@@ -82,6 +82,9 @@ pub struct Decision {
 /// A push that was held.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Redriven {
+    /// Where it stands.
+    #[serde(default)]
+    pub state: String,
     /// What came of it.
     #[serde(default)]
     pub outcome: Option<String>,

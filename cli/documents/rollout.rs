@@ -211,6 +211,15 @@ impl Part {
         if self.device_name.is_empty() { &self.device_id } else { &self.device_name }
     }
 
+    /// Whether the release failed here, wherever the device stands since.
+    pub fn has_failed(&self) -> bool {
+        match self.status.as_str() {
+            "failed" => true,
+            "reverting" | "rolled_back" => !self.reason.is_empty(),
+            _ => false,
+        }
+    }
+
     /// Why, for people.
     pub fn why(&self) -> String {
         match (self.message.as_str(), self.reason.as_str()) {

@@ -83,7 +83,7 @@ pub fn assignment(status: &str) -> Word {
 /// A push: what was decided, and what came of it.
 pub fn push(state: &str, decision: Option<&str>, outcome: Option<&str>) -> Word {
     match (state, outcome, decision) {
-        ("done", Some("rollout"), _) => known("rolls out", Token::Good),
+        ("done", Some("rollout"), _) => known("became a rollout", Token::Good),
         ("done", Some("unchanged"), _) => known("unchanged", Token::Calm),
         ("done", Some("no_policy" | "no_target"), _) => known("nothing to do", Token::Calm),
         ("done", Some("quarantined"), _) => known("quarantined", Token::Bad),
@@ -99,7 +99,7 @@ pub fn push(state: &str, decision: Option<&str>, outcome: Option<&str>) -> Word 
 /// What was decided about a delivery.
 pub fn decision(decision: &str) -> Word {
     match decision {
-        "allow" => known("rolls out", Token::Good),
+        "allow" => known("allowed", Token::Good),
         "hold" => known("held", Token::Need),
         "deny" => known("denied", Token::Bad),
         "rejected" => known("unreadable", Token::Bad),

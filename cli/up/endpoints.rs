@@ -1,11 +1,18 @@
 //! Where everything listens.
 
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 
 use anyhow::{Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::data_dir::DataDir;
+
+/// The file with all addresses.
+const FILE: &str = "endpoints.json";
+/// What the addresses are called in it.
+const NAMES: [&str; 6] = ["gateway", "registry", "approval", "rollout", "access", "link"];
+/// Whose metrics there are.
+const METRICS: [&str; 5] = ["gateway", "registry", "approval", "rollout", "access"];
 
 /// Addresses of every process.
 #[derive(Debug, Clone)]
@@ -29,9 +36,14 @@ pub struct Endpoints {
 }
 
 impl Endpoints {
-    /// The usual ports, when the gateway is where the documents print it and all are free; else free
-    /// ones for everything but an address that was asked for.
-    pub fn choose(asked: Option<SocketAddr>, usual: SocketAddr) -> Result<Self> {
+    /// The usual ports, when the gateway is where the documents print it and all are free. Else, for
+    /// everything but an address that was asked for, those of the start before, where they are free,
+    /// so that devices find their link again; and free ones.
+    pub fn choose(
+        asked: Option<SocketAddr>,
+        usual: SocketAddr,
+        before: Option<&Self>,
+    ) -> Result<Self> {
         let loopback = usual.ip();
         let wants_usual = asked.is_none_or(|asked| asked == usual);
         let ports = [4002, 4011, 4012, 4013, 4014, 4020];
@@ -53,13 +65,32 @@ impl Endpoints {
             None => free(loopback)?,
         };
         // Held until all are chosen, so that no two are the same.
-        let held = (0..10)
-            .map(|_| TcpListener::bind((loopback, 0)))
-            .collect::<std::io::Result<Vec<_>>>()?;
-        let free = held.iter().map(TcpListener::local_addr).collect::<std::io::Result<Vec<_>>>()?;
-        let ports = [gateway, free[0], free[1], free[2], free[3], free[4]];
-        let metrics = [free[5], free[6], free[7], free[8], free[9]];
-        Ok(Self::of(ports, metrics, gateway == usual))
+        let _held = TcpListener::bind(gateway);
+        let [registry, approval, rollout, access, link, a, b, c, d, e] =
+            free_ones(before.map(Self::inner))?;
+        let ports = [gateway, registry, approval, rollout, access, link];
+        Ok(Self::of(ports, [a, b, c, d, e], gateway == usual))
+    }
+
+    /// The addresses of the start before, as `endpoints.json` has them. None when it cannot be read.
+    pub fn load(data: &DataDir) -> Option<Self> {
+        let text = std::fs::read_to_string(data.path().join(FILE)).ok()?;
+        let all: Value = serde_json::from_str(&text).ok()?;
+        let at = |all: &Value, name: &str| {
+            let url = all.get(name)?.as_str()?.strip_prefix("http://")?;
+            url.trim_end_matches("/metrics").parse().ok()
+        };
+        let [gateway, registry, approval, rollout, access, link] = NAMES.map(|name| at(&all, name));
+        let ports = [gateway?, registry?, approval?, rollout?, access?, link?];
+        let metrics = all.get("metrics")?;
+        let [a, b, c, d, e] = METRICS.map(|name| at(metrics, name));
+        Some(Self::of(ports, [a?, b?, c?, d?, e?], false))
+    }
+
+    /// All but the gateway's.
+    fn inner(&self) -> [SocketAddr; 10] {
+        let [a, b, c, d, e] = self.metrics;
+        [self.registry, self.approval, self.rollout, self.access, self.link, a, b, c, d, e]
     }
 
     fn of(ports: [SocketAddr; 6], metrics: [SocketAddr; 5], is_usual: bool) -> Self {
@@ -74,14 +105,14 @@ impl Endpoints {
 
     /// Names and addresses, as `endpoints.json` and the screen show them.
     pub fn all(&self) -> [(&'static str, SocketAddr); 6] {
-        [
-            ("gateway", reachable(self.gateway)),
-            ("registry", self.registry),
-            ("approval", self.approval),
-            ("rollout", self.rollout),
-            ("access", self.access),
-            ("link", self.link),
-        ]
+        let Self { gateway, registry, approval, rollout, access, link, .. } = *self;
+        let ports = [reachable(gateway), registry, approval, rollout, access, link];
+        std::array::from_fn(|index| (NAMES[index], ports[index]))
+    }
+
+    /// Where each process tells its metrics. The link is a part of `rollout`.
+    pub fn metrics_urls(&self) -> impl Iterator<Item = (&'static str, String)> {
+        METRICS.into_iter().zip(self.metrics.map(|address| format!("{}/metrics", url(address))))
     }
 
     /// Writes `endpoints.json`.
@@ -90,15 +121,11 @@ impl Endpoints {
         for (name, address) in self.all() {
             all.insert(name.to_owned(), json!(url(address)));
         }
-        let names = ["gateway", "registry", "approval", "rollout", "access"];
-        let metrics: serde_json::Map<_, _> = names
-            .into_iter()
-            .zip(self.metrics)
-            .map(|(name, address)| (name.to_owned(), json!(format!("{}/metrics", url(address)))))
-            .collect();
+        let metrics = self.metrics_urls().map(|(name, url)| (name.to_owned(), json!(url)));
+        let metrics: serde_json::Map<_, _> = metrics.collect();
         all.insert("metrics".to_owned(), metrics.into());
         let text = serde_json::to_string_pretty(&all)?;
-        data.write("endpoints.json", &format!("{text}\n"))
+        data.write(FILE, &format!("{text}\n"))
     }
 }
 
@@ -128,6 +155,24 @@ fn free(ip: IpAddr) -> Result<SocketAddr> {
     Ok(TcpListener::bind((ip, 0))?.local_addr()?)
 }
 
+/// Addresses on loopback that are free: those of before where they are.
+fn free_ones<const N: usize>(before: Option<[SocketAddr; N]>) -> Result<[SocketAddr; N]> {
+    let mut held = Vec::new();
+    for index in 0..N {
+        let known = before.map(|before| before[index]).filter(|known| known.ip().is_loopback());
+        let listener = match known.and_then(|known| TcpListener::bind(known).ok()) {
+            Some(listener) => listener,
+            None => TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?,
+        };
+        held.push(listener);
+    }
+    let mut chosen = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)); N];
+    for (place, listener) in chosen.iter_mut().zip(&held) {
+        *place = listener.local_addr()?;
+    }
+    Ok(chosen)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -136,14 +181,15 @@ mod tests {
     fn an_address_that_was_asked_for_and_is_taken_is_refused() {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = Endpoints::choose(Some(address), super::super::LISTEN).unwrap_err().to_string();
+        let error =
+            Endpoints::choose(Some(address), super::super::LISTEN, None).unwrap_err().to_string();
         assert!(error.contains("the port is taken"), "{error}");
     }
 
     #[test]
     fn another_address_gives_every_process_a_port_of_its_own() {
         let asked = "127.0.0.1:0".parse().unwrap();
-        let chosen = Endpoints::choose(Some(asked), super::super::LISTEN).unwrap();
+        let chosen = Endpoints::choose(Some(asked), super::super::LISTEN, None).unwrap();
         let mut ports: Vec<_> = chosen
             .all()
             .iter()
@@ -153,5 +199,28 @@ mod tests {
         ports.sort_unstable();
         ports.dedup();
         assert_eq!(ports.len(), 11);
+    }
+
+    #[test]
+    fn the_addresses_of_the_start_before_are_taken_again_where_they_are_free() {
+        // Nothing else listens on this address of the loopback network.
+        let at = |port| SocketAddr::from(([127, 77, 0, 1], port));
+        let before = Endpoints::of(
+            [4002, 4011, 4012, 4013, 4014, 4020].map(at),
+            [4102, 4111, 4112, 4113, 4114].map(at),
+            false,
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let data = DataDir::resolve(Some(folder.path())).unwrap();
+        assert!(Endpoints::load(&data).is_none());
+        before.write(&data).unwrap();
+        let loaded = Endpoints::load(&data).unwrap();
+        let _taken = TcpListener::bind(before.access).unwrap();
+
+        let asked = "127.0.0.1:0".parse().unwrap();
+        let chosen = Endpoints::choose(Some(asked), super::super::LISTEN, Some(&loaded)).unwrap();
+        assert_eq!(chosen.metrics, before.metrics);
+        assert_eq!((chosen.registry, chosen.link), (before.registry, before.link));
+        assert_ne!(chosen.access, before.access);
     }
 }

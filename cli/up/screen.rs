@@ -3,6 +3,7 @@
 use super::Args;
 use super::data_dir::DataDir;
 use super::endpoints::{Endpoints, url};
+use crate::context::Remembered;
 
 /// Prints the screen.
 pub fn print(
@@ -10,7 +11,7 @@ pub fn print(
     endpoints: &Endpoints,
     args: &Args,
     first_start: bool,
-    context: Option<&str>,
+    context: Option<&Remembered>,
 ) {
     let gateway = endpoints.gateway_url();
     println!();
@@ -28,6 +29,10 @@ pub fn print(
         };
         println!("  {what:<24} {}", url(address));
     }
+    for (index, (name, url)) in endpoints.metrics_urls().enumerate() {
+        let what = if index == 0 { "metrics (Prometheus)" } else { "" };
+        println!("  {what:<24} {url}  {name}");
+    }
     println!("  data, logs               {}", data.path().display());
     if args.no_auth {
         println!(
@@ -36,8 +41,8 @@ pub fn print(
     } else {
         println!("  administrator's token    {}", data.admin_token().display());
     }
-    if let Some(name) = context {
-        println!("  command line             context `{name}` is set: `slipway status` works");
+    if let Some(context) = context {
+        command_line(context);
     }
     println!();
     if !args.no_demo {
@@ -59,4 +64,19 @@ pub fn print(
         println!();
     }
     println!("Ctrl-C stops everything; the data stays.");
+}
+
+/// The context that is set, and how to get back to what was there before.
+fn command_line(context: &Remembered) {
+    let gap = " ".repeat(26);
+    println!(
+        "  command line             context `{}` is set: `slipway status` works",
+        context.name
+    );
+    if let Some((url, kept)) = &context.moved {
+        println!("{gap} it was {url} before, which is `{kept}` now: `slipway context use {kept}`");
+    }
+    if let Some(left) = &context.left {
+        println!("{gap} `{left}` was in use before: `slipway context use {left}` goes back");
+    }
 }

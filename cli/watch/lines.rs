@@ -28,7 +28,7 @@ impl Lines {
             out.say(&format!("{at} {}", head(&picture.rollout)))?;
         }
         for part in &picture.failing {
-            let key = (part.device_id.clone(), part.attempt, part.status.clone());
+            let key = (part.device_id.clone(), part.attempt, part.why());
             if self.told.insert(key) {
                 out.say(&format!("{at} {}", device(part, picture)))?;
             }
@@ -104,13 +104,12 @@ fn back(tally: Tally) -> String {
 }
 
 fn device(part: &Part, picture: &Picture) -> String {
-    let (word, _) = part.word();
     let retry = match part.retry_at {
         Some(at) => format!("; tried again {}", time::until(at, picture.now)),
         None => String::new(),
     };
     let line = format!(
-        "device={} batch={} attempt={} {word}: {}{retry}",
+        "device={} batch={} attempt={} failed: {}{retry}",
         part.name(),
         part.batch_number,
         part.attempt,

@@ -109,8 +109,8 @@ fn status_tells_what_runs_what_moves_and_who_is_needed() {
         .on(
             "GET /api/v1/health",
             json!({
-                "status": "degraded", "version": "0.1.0",
-                "services": {"access": "healthy", "rollout": "unreachable"},
+                "status": "healthy", "version": "0.1.0",
+                "services": {"access": "healthy", "rollout": "healthy"},
             }),
         )
         .on(
@@ -134,7 +134,7 @@ fn status_tells_what_runs_what_moves_and_who_is_needed() {
     let told = run.answer().replace(&server.url, "http://server");
     assert_snapshot!(told, @r"
     server     http://server (context `test`)
-    processes  rollout is unreachable; version 0.1.0
+    processes  all well, version 0.1.0
     devices    1,200 in 1 fleet; 1,190 online, 1,180 as they should be
 
     Needs you
@@ -151,6 +151,54 @@ fn status_tells_what_runs_what_moves_and_who_is_needed() {
     FLEET  DEVICES  ONLINE  AS IT SHOULD  TEMPLATE
     north    1,200   1,190         1,180
     ");
+}
+
+#[test]
+fn status_tells_who_answers_and_who_does_not_without_long_waiting() {
+    let away = json!({"message": "`rollout` does not answer", "reason": "ROLLOUT_UNREACHABLE"});
+    let server = Server::start()
+        .on(
+            "GET /api/v1/health",
+            json!({
+                "status": "degraded", "version": "0.1.0",
+                "services": {
+                    "access": "healthy", "approval": "healthy", "link": "unhealthy",
+                    "registry": "healthy", "rollout": "unreachable",
+                },
+            }),
+        )
+        .mute_on("GET /api/v1/fleets")
+        .answers("GET /api/v1/rollouts/active", 503, &[], away)
+        .on("GET /api/v1/approval-requests", json!({"approval_requests": [], "total": 0}))
+        .on("GET /api/v1/receivers", json!({"receivers": [], "total": 0}))
+        .on(
+            "GET /api/v1/pushes",
+            json!({"pushes": [{"id": A, "repository": "docker.io/library/redis", "tag": "7.5",
+                               "state": "waiting"}], "total": 1}),
+        );
+    let machine = Machine::signed_in(&server);
+    let begun = std::time::Instant::now();
+    let run = machine.run("status");
+    assert!(begun.elapsed() < std::time::Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert_eq!(run.code, 9, "{run:?}");
+    assert_snapshot!(run.out.replace(&server.url, "http://server"), @r"
+    server     http://server (context `test`)
+    processes  link is unhealthy, rollout is unreachable; version 0.1.0
+
+    PROCESS   STATE
+    access    answers
+    approval  answers
+    link      unhealthy
+    registry  answers
+    rollout   does not answer
+
+    Last pushes
+    IMAGE      STATE    WHY
+    redis:7.5  waiting
+    ");
+    assert_eq!(run.err, "not shown, for nobody answered: fleets, rollouts\n");
+    let json = machine.run("status --json=fleets,receivers");
+    assert_eq!((json.code, &*json.out), (9, "{\"fleets\":null,\"receivers\":[]}\n"));
 }
 
 #[test]

@@ -37,6 +37,7 @@ struct Script {
     answers: HashMap<String, Vec<Answer>>,
     seen: Vec<Seen>,
     rings_for: Option<String>,
+    mute: Vec<String>,
 }
 
 /// The server. It lives as long as the test's process.
@@ -63,8 +64,8 @@ impl Server {
         Self { url, script }
     }
 
-    /// Answers a route (`GET /api/v1/me`, without the query) with 200. Several answers to one route
-    /// come one after the other; the last one stays.
+    /// Answers a route (`GET /api/v1/me`) with 200: whatever the query, or a query alone that is
+    /// given whole. Several answers to one route come one after the other; the last one stays.
     #[must_use]
     pub fn on(self, route: &str, body: Value) -> Self {
         self.answers(route, 200, &[], body)
@@ -83,6 +84,13 @@ impl Server {
     #[must_use]
     pub fn rings_for(self, rollout: &str) -> Self {
         self.script.lock().unwrap().rings_for = Some(rollout.to_owned());
+        self
+    }
+
+    /// Takes requests of a route and never answers them.
+    #[must_use]
+    pub fn mute_on(self, route: &str) -> Self {
+        self.script.lock().unwrap().mute.push(route.to_owned());
         self
     }
 
@@ -110,11 +118,18 @@ fn serve(stream: TcpStream, script: &Mutex<Script>) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     let mut stream = stream;
     while let Some(seen) = read(&mut reader) {
-        let route = without_query(&seen.line).to_owned();
+        let (whole, route) = (seen.line.clone(), without_query(&seen.line).to_owned());
         let (answer, rings_for) = {
             let mut script = script.lock().unwrap();
             script.seen.push(seen);
-            let answer = script.answers.get_mut(&route).map(|answers| match answers.len() {
+            if script.mute.contains(&route) {
+                // The connection stays open until whoever asked is out of patience.
+                drop(script);
+                let _ = reader.read_to_end(&mut Vec::new());
+                return;
+            }
+            let key = if script.answers.contains_key(&whole) { &whole } else { &route };
+            let answer = script.answers.get_mut(key).map(|answers| match answers.len() {
                 1 => answers[0].clone(),
                 _ => answers.remove(0),
             });

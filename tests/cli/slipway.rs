@@ -58,6 +58,13 @@ impl Machine {
         self.home.path().join("config/slipway/contexts.json")
     }
 
+    /// A file of the person's.
+    pub fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.home.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
     /// A run that is not started yet.
     pub fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_slipway"));

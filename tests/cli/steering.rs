@@ -40,7 +40,7 @@ fn the_beginning_of_an_id_is_enough_and_the_next_batch_is_found() {
         .on(&format!("GET /api/v1/rollouts/{A}/explain"), rollout(0))
         .on(&format!("POST /api/v1/rollouts/{A}/promote"), json!({"status": "in_progress"}));
     let run = Machine::signed_in(&server).run("rollout advance 0198f3a4");
-    assert_eq!(run.answer(), "Batch 2 of ghcr.io/edge/gateway:5.2.0 begins: 600 devices.\n");
+    assert_eq!(run.answer(), "Batch 2 of ghcr.io/edge/gateway:5.2.0 (600 devices) begins now.\n");
     let sent = server.only(&format!("POST /api/v1/rollouts/{A}/promote"));
     assert_eq!(sent.body, json!({"batch": 2}));
 }

@@ -1,17 +1,15 @@
 //! Watching a rollout: lines for logs, a tree for people, and an end with a code.
 
-use std::fs::{File, OpenOptions};
 use std::io::Read as _;
 use std::process::Stdio;
 
 use insta::assert_snapshot;
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
 use serde_json::{Value, json};
 
 use crate::answers::A;
 use crate::server::Server;
 use crate::slipway::Machine;
+use crate::terminal;
 
 fn picture(status: &str, state: &str, first: Value, second: Value) -> Value {
     let succeeded =
@@ -99,6 +97,67 @@ fn a_rollout_that_went_back_ends_the_watch_with_its_own_code() {
     );
 }
 
+/// A rollout that goes back: two devices went back because they failed, the others with it.
+fn goes_back() -> Server {
+    let route = format!("GET /api/v1/rollouts/{A}/explain");
+    let part = |name: &str, status: &str, reason: Value, message: Value| {
+        json!({"device_id": name, "device_name": name, "status": status, "batch_number": 1,
+               "attempt": 1, "reason": reason, "message": message})
+    };
+    let taken_back = part("north-001", "rolled_back", Value::Null, Value::Null);
+    let failed =
+        part("north-002", "rolled_back", json!("HEALTH_CHECK_FAILED"), json!("port 80 is closed"));
+    let goes = part("north-003", "reverting", json!("START_FAILED"), Value::Null);
+    let went = part("north-003", "rolled_back", json!("START_FAILED"), Value::Null);
+    let parts = |parts: &[&Value]| json!({"devices": parts, "total": parts.len()});
+    let of = |status: &str, limit: u32| {
+        format!("GET /api/v1/rollouts/{A}/devices?status={status}&batch=1&limit={limit}")
+    };
+    let tally = |reverting: u64| json!({"failed": 2, "reverting": reverting, "reverted": 2});
+    let waits = json!({"cancelled": 6});
+    Server::start()
+        .rings_for(A)
+        .on(&route, picture("in_progress", "rolling_back", tally(1), waits.clone()))
+        .on(&route, picture("rolled_back", "rolled_back", tally(0), waits))
+        .on(&of("failed", 100), parts(&[]))
+        .on(&of("reverting", 500), parts(&[&goes]))
+        .on(&of("reverting", 500), parts(&[]))
+        .on(&of("rolled_back", 500), parts(&[&taken_back, &failed]))
+        .on(&of("rolled_back", 500), parts(&[&taken_back, &failed, &went]))
+}
+
+#[test]
+fn devices_that_failed_are_named_though_they_go_back_or_went() {
+    let server = goes_back();
+    let run = Machine::signed_in(&server).run(&format!("rollout watch {A}"));
+    assert_eq!(run.code, 8, "{run:?}");
+    assert_snapshot!(run.out, @r"
+    12:00:00 rollout=0198f3a4-0000-7000-8000-000000000001 image=redis:7.5-alpine devices=10
+    12:00:00 device=north-003 batch=1 attempt=1 failed: start failed
+    12:00:00 device=north-002 batch=1 attempt=1 failed: port 80 is closed
+    12:00:00 restored=2 moving=0 failed=2 untouched=0 next=rolled-back state=rolling-back
+    12:00:00 restored=2 moving=0 failed=2 untouched=0 next=none state=rolled-back
+    redis:7.5-alpine was rolled back: 2 of 10 failed, 1 allowed.
+    ");
+}
+
+#[test]
+fn a_rollout_that_went_back_shows_which_devices_failed_and_why() {
+    let route = format!("GET /api/v1/rollouts/{A}");
+    let tally = json!({"failed": 2, "reverted": 2});
+    let server = goes_back()
+        .on(&route, picture("rolled_back", "rolled_back", tally, json!({"cancelled": 6})));
+    let machine = Machine::signed_in(&server);
+    // The first answers of the script are those of a rollout on its way back.
+    let run = machine.run(&format!("rollout show {A}"));
+    let parts = run.answer().split("\n\n").last().unwrap();
+    assert_snapshot!(parts, @r"
+    DEVICE     BATCH  TRY  STATE       WHY
+    north-003      1    1  going back  start failed
+    north-002      1    1  taken back  port 80 is closed
+    ");
+}
+
 #[test]
 fn a_watch_that_is_out_of_patience_says_what_it_waited_for() {
     let route = format!("GET /api/v1/rollouts/{A}/explain");
@@ -125,21 +184,15 @@ fn a_program_that_watches_gets_a_document_for_every_change() {
 fn on_a_terminal_the_tree_is_drawn_in_place() {
     let server = goes_well();
     let machine = Machine::signed_in(&server);
-    let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-    grantpt(&master).unwrap();
-    unlockpt(&master).unwrap();
-    let size = Winsize { ws_row: 24, ws_col: 80, ws_xpixel: 0, ws_ypixel: 0 };
-    tcsetwinsize(&master, size).unwrap();
-    let name = ptsname(&master, Vec::new()).unwrap();
-    let slave = OpenOptions::new().read(true).write(true).open(name.to_str().unwrap()).unwrap();
+    let (mut person, screen) = terminal::open();
     let mut command = machine.command(&format!("rollout watch {A}"));
-    command.env("TERM", "xterm").stdout(slave).stderr(Stdio::null());
+    command.env("TERM", "xterm").stdout(screen).stderr(Stdio::null());
     let mut child = command.spawn().unwrap();
     // The last writer's end closes the terminal; this process must not hold one.
     drop(command);
     let mut screen = Vec::new();
     // A terminal whose other end is closed reads as an error.
-    let _ = File::from(master).read_to_end(&mut screen);
+    let _ = person.read_to_end(&mut screen);
     assert!(child.wait().unwrap().success());
     let screen = String::from_utf8(screen).unwrap();
     let frames: Vec<_> = screen.split("\u{1b}[J").collect();

@@ -16,9 +16,15 @@ fn administrator(slipway: &Slipway) -> Machine {
 
 /// Devices that enrol with a key.
 fn devices(slipway: &Slipway, number: usize, key: &str) -> Simulator {
+    bad_devices(slipway, number, key, "good")
+}
+
+/// Devices that enrol with a key, and on which things go wrong as the profile says.
+fn bad_devices(slipway: &Slipway, number: usize, key: &str, profile: &str) -> Simulator {
+    let group = SimulatedGroup::new("north", number, Secret::new(key));
     Simulator::start(SimulatorConfig {
         link_url: slipway.link.clone(),
-        groups: vec![SimulatedGroup::new("north", number, Secret::new(key))],
+        groups: vec![SimulatedGroup { profile: profile.parse().unwrap(), ..group }],
         timing: Timing::fast(),
         clock: Clock::system(),
         storage: None,
@@ -28,10 +34,52 @@ fn devices(slipway: &Slipway, number: usize, key: &str) -> Simulator {
     .unwrap()
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_image_that_fails_is_told_with_the_devices_it_failed_on() {
+    let slipway = Slipway::start().await;
+    let machine = administrator(&slipway);
+    let key = block_in_place(|| {
+        machine.run("fleet template north --set cache=redis:7-alpine").answer();
+        machine
+            .run(
+                "policy create redis --images redis:* --fleet north --percent 100 --healthy-for 1s \
+                 --on-failure rollback",
+            )
+            .answer();
+        machine.run("enrolment-key create line-3 --fleet north").answer().trim().to_owned()
+    });
+    let _devices = bad_devices(&slipway, 3, &key, "start-fails:100%@docker.io/library/redis:7.4");
+    in_sync(&machine, 3).await;
+    block_in_place(|| {
+        let watched = machine.run("rollout create redis:7.4 --watch");
+        assert_eq!(watched.code, 8, "{watched:?}");
+        // The first device that fails ends the rollout; which one that is, is chance.
+        let told = watched.out.split("device=").nth(1).unwrap_or_else(|| panic!("{watched:?}"));
+        let device = told.split(' ').next().unwrap();
+        assert!(
+            told.contains("failed: service `cache`: the container did not start"),
+            "{watched:?}"
+        );
+        let shown = machine.run("rollout show redis:7.4");
+        let row = shown.answer().lines().find(|line| line.starts_with(device));
+        assert!(row.is_some_and(|row| row.contains("did not start")), "{device}: {shown:?}");
+    });
+}
+
 /// The id that begins the first row of a table.
 fn first_id(run: &Run) -> String {
     let row = run.answer().lines().nth(1).unwrap_or_else(|| panic!("no row: {run:?}"));
     row.split_whitespace().next().unwrap().to_owned()
+}
+
+/// Waits until so many devices run their template.
+async fn in_sync(machine: &Machine, number: usize) {
+    eventually(&format!("{number} devices that run their template"), async || {
+        let told = block_in_place(|| machine.run("fleet list --json=in_sync_count"));
+        let wanted = format!("[{{\"in_sync_count\":{number}}}]\n");
+        if told.answer() == wanted { Ok(()) } else { Err(told.out) }
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -43,11 +91,7 @@ async fn an_image_goes_to_its_devices_and_every_command_shows_it() {
         machine.run("enrolment-key create line-3 --fleet north").answer().trim().to_owned()
     });
     let _devices = devices(&slipway, 5, &key);
-    eventually("5 devices that run their template", async || {
-        let told = block_in_place(|| machine.run("fleet list --json=in_sync_count"));
-        if told.answer() == "[{\"in_sync_count\":5}]\n" { Ok(()) } else { Err(told.out) }
-    })
-    .await;
+    in_sync(&machine, 5).await;
     block_in_place(|| the_whole_way(&machine));
 }
 
@@ -72,7 +116,7 @@ fn the_whole_way(machine: &Machine) {
 
     let push = first_id(&machine.run("push list"));
     let why = machine.run(&format!("push explain {push}"));
-    assert!(why.answer().contains("rolls out"), "{why:?}");
+    assert!(why.answer().contains("became a rollout"), "{why:?}");
 
     let list = machine.run("device list --fleet north --image redis");
     assert_eq!(list.answer().matches("redis:7.4-alpine").count(), 5, "{list:?}");
@@ -99,6 +143,7 @@ fn changes_things(machine: &Machine) {
         "policy disable redis-north",
         "policy enable redis-north",
         "policy apply - --yes",
+        "policy apply -",
         "image add grafana/loki --category monitoring",
         "image reject grafana/loki",
         "image approve grafana/loki",
@@ -127,6 +172,8 @@ fn changes_things(machine: &Machine) {
         let (answer, undo) = (run.answer(), run.err.lines().last().unwrap_or_default());
         assert!(!answer.is_empty() && undo.starts_with("undo: "), "{line}: {run:?}");
     }
+    let revision = machine.run("policy show redis-north --json=revision");
+    assert_eq!(revision.answer(), "{\"revision\":4}\n", "what is applied again changes nothing");
     let token = first_id(&machine.run("token list"));
     machine.run(&format!("token revoke {token}")).answer();
     let push = first_id(&machine.run("push list"));

@@ -116,7 +116,15 @@ async fn it_starts_with_something_to_see_and_keeps_it() {
     let folder = folder();
     let data = folder.path().join("data");
     let first = Up::start(&folder).await;
-    for part in [first.api.url(), "admin-token", "push ", "approve ", "watch ", "25 simulated"] {
+    for part in [
+        first.api.url(),
+        "admin-token",
+        "/metrics  approval",
+        "push ",
+        "approve ",
+        "watch ",
+        "25 simulated",
+    ] {
         assert!(first.screen.contains(part), "{part}: {}", first.screen);
     }
     let mode = std::fs::metadata(data.join("admin-token")).unwrap().permissions().mode();
@@ -126,6 +134,8 @@ async fn it_starts_with_something_to_see_and_keeps_it() {
     assert_eq!(waiting.header("x-total-count"), "1", "{waiting:?}");
     first.wait_for_devices(25).await;
     first.api.delete("/api/v1/images/2").await.expect(200);
+
+    enrols_by_the_demos_key(&data).await;
 
     let other = up(&folder, &data).output().await.unwrap();
     let said = String::from_utf8_lossy(&other.stderr);
@@ -137,6 +147,24 @@ async fn it_starts_with_something_to_see_and_keeps_it() {
     second.api.get("/api/v1/images/2").await.expect(404);
     second.wait_for_devices(25).await;
     second.interrupt(&folder).await;
+}
+
+/// Further devices need no key where `up` has left one.
+async fn enrols_by_the_demos_key(data: &Path) {
+    let mut command = Command::new(PROGRAM);
+    command.args(["simulate", "--devices", "1", "--profile", "flaky", "--fast", "--data-dir"]);
+    let mut child = command.arg(data).stdout(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let connected = async {
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if line.starts_with("1 of 1 device is connected") {
+                return;
+            }
+        }
+        panic!("it ended before its device was connected");
+    };
+    tokio::time::timeout(Duration::from_secs(60), connected).await.expect("it is connected");
+    child.kill().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

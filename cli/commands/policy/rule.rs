@@ -167,9 +167,14 @@ async fn add(session: &Session, rule: Value, yes: bool) -> Result {
 
 /// Makes a policy as the document says: what it leaves out gets its default back.
 async fn change(session: &Session, known: &Value, rule: Value, yes: bool) -> Result {
-    confirm(session, &rule, yes)?;
     let before: Policy = read(known)?;
     let before_rule = without_read_only(known);
+    if super::same::is_same(&rule, &before_rule) {
+        let sentence =
+            format!("The policy `{}` is unchanged (revision {}).", before.title(), before.revision);
+        return session.out.done(known, &sentence, "none needed; it was so before");
+    }
+    confirm(session, &rule, yes)?;
     let left_out = before_rule.as_object().into_iter().flatten().map(|(name, _)| name);
     let mut whole: Map<_, _> = left_out.map(|name| (name.clone(), Value::Null)).collect();
     whole.extend(rule.as_object().cloned().unwrap_or_default());
@@ -178,7 +183,9 @@ async fn change(session: &Session, known: &Value, rule: Value, yes: bool) -> Res
     let answer = session.call(request).await?;
     let policy: Policy = answer.read()?;
     let sentence = match policy.revision == before.revision {
-        true => format!("The policy `{}` was so before.", policy.title()),
+        true => {
+            format!("The policy `{}` is unchanged (revision {}).", policy.title(), policy.revision)
+        }
         false => format!(
             "Changed the policy `{}` (revision {}): pushes of {} go to {}, {}.",
             policy.title(),

@@ -102,11 +102,8 @@ fn tell(session: &Session, answer: &Answer, image: &str) -> Outcome {
     for push in &pushes {
         let (word, token) = push.word();
         let word = session.out.styles().paint(token, &word);
-        let why = match push.why() {
-            "" => String::new(),
-            why => format!(": {}", text::clean(why)),
-        };
-        say(session, &format!("{}  {word}{why}", text::clean(image)))?;
+        let why = push.because();
+        say(session, &format!("{}  {word}{}", text::clean(image), text::clean(&why)))?;
         if let Some(line) = next_line(push) {
             session.out.note(&format!("next: {line}"));
         }

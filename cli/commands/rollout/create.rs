@@ -65,27 +65,28 @@ pub async fn create(session: &Session, create: Create) -> Outcome {
     }
     let rollout = Rollout::of(document)?;
     let devices = text::count(rollout.device_count, "device");
-    let (word, _) = rollout.word();
     let id = short(&rollout.id);
     session.out.done(
         document,
-        &format!("Made a rollout of {} for {devices}; it is {word}.", rollout.image()),
+        &format!("Made a rollout of {} for {devices}.", rollout.image()),
         &format!("slipway rollout cancel {id} --revert"),
     )?;
     if create.watch {
         return watch::run(session, &rollout.id, None).await;
     }
     session.out.note(&format!("follow: slipway rollout watch {id}"));
+    if rollout.status == "pending" {
+        session
+            .out
+            .note(&format!("where its policy lets a person start it: slipway rollout start {id}"));
+    }
     Ok(Exit::Done)
 }
 
 /// No rollout was made: it waits, or there is nothing to do.
 fn waits(session: &Session, document: &Value, image: &str) -> Outcome {
     let push: Push = read(document)?;
-    let why = match push.why() {
-        "" => String::new(),
-        why => format!(": {why}"),
-    };
+    let why = push.because();
     let (word, token) = push.word();
     match session.out.json() {
         Some(members) => session.out.document(members, document)?,

@@ -77,13 +77,15 @@ pub async fn show(session: &Session, typed: &str) -> Result {
         out.say("")?;
         batches(&rollout.batches, now).print(out, "")?;
     }
-    if rollout.tally.failures() > 0 {
-        let failing = failing(session, &rollout.id).await?;
+    let failing = failing(session, &rollout).await?;
+    if !failing.is_empty() {
         out.say("")?;
         let shown = failing.iter().take(FAILING_SHOWN);
         parts(shown, now).print(out, "")?;
         if rollout.tally.failures() > FAILING_SHOWN as u64 {
-            out.note(&format!("more: slipway rollout devices {typed} --status failed"));
+            out.note(&format!(
+                "more: slipway rollout devices {typed} --status failed, or --status rolled-back"
+            ));
         }
     }
     if !rollout.is_over() {
@@ -125,7 +127,7 @@ fn facts(rollout: &Rollout, now: DateTime<Utc>) -> Facts {
         .with("policy", &rollout.policy_name)
         .with("state", Cell::word(rollout.word()))
         .with("why", &rollout.state_detail)
-        .with("next", rollout.outlook())
+        .with("next", &rollout.next)
         .with("devices", format!("{}: {}", text::number(rollout.device_count), counts.join(", ")))
         .with("left out", excluded)
         .with("made", at(rollout.created_at))

@@ -99,10 +99,27 @@ pub async fn promote(session: &Session, promote: Promote) -> Result {
     };
     let answer = send(session, &id, "promote", json!({"batch": batch})).await?;
     let size = rollout.batches.iter().find(|other| other.number == batch);
-    let devices = size.map(|batch| format!(": {}", text::count(batch.size, "device")));
+    let devices = size.map(|batch| format!(" ({})", text::count(batch.size, "device")));
+    let devices = devices.unwrap_or_default();
     let sentence =
-        format!("Batch {batch} of {} begins{}.", rollout.image(), devices.unwrap_or_default());
+        format!("Batch {batch} of {}{devices} {}.", rollout.image(), begins(&rollout, batch));
     session.out.done(&answer, &sentence, &format!("slipway rollout pause {}", short(&id)))
+}
+
+/// When a promoted batch begins: not before the one before it is complete.
+fn begins(rollout: &Rollout, batch: u64) -> String {
+    let before = rollout.batches.iter().find(|other| other.number + 1 == batch);
+    let is_open = before.is_some_and(|before| ["waiting", "running"].contains(&&*before.state));
+    let waits = match is_open {
+        true => format!("begins as soon as batch {} is complete", batch - 1),
+        false => "begins now".to_owned(),
+    };
+    match rollout.status.as_str() {
+        "paused" => {
+            format!("begins when the rollout is resumed and batch {} is complete", batch - 1)
+        }
+        _ => waits,
+    }
 }
 
 /// Tries failed devices again.

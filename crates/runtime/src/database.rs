@@ -17,6 +17,9 @@ pub enum ConnectError {
     /// The URL cannot be read.
     #[error("the connection URL in `{0}` is none; write `postgres://role:password@host/database`")]
     Url(String),
+    /// It answers, and does not let the role in.
+    #[error("the database refuses the URL in `{0}`; `slipway migrate` makes roles and their URLs")]
+    Refused(String, #[source] sqlx::Error),
     /// It does not answer.
     #[error("the database does not answer; is it running, and is the URL right?")]
     Unreachable(#[source] sqlx::Error),
@@ -33,10 +36,17 @@ pub async fn connect(
     url: &Secret,
 ) -> Result<PgPool, ConnectError> {
     let shown = args.database_url_file.display().to_string();
-    let options: PgConnectOptions = url.expose().parse().map_err(|_| ConnectError::Url(shown))?;
+    let Ok(options) = url.expose().parse::<PgConnectOptions>() else {
+        return Err(ConnectError::Url(shown));
+    };
     let pool = pool(process, options, args.database_connections);
-    pool.acquire().await.map_err(ConnectError::Unreachable)?;
-    Ok(pool)
+    match pool.acquire().await {
+        Ok(_) => Ok(pool),
+        Err(error) if error.as_database_error().is_some() && !is_away(&error) => {
+            Err(ConnectError::Refused(shown, error))
+        }
+        Err(error) => Err(ConnectError::Unreachable(error)),
+    }
 }
 
 /// How long a connection is taken for alive after it was used.

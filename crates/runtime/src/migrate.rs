@@ -40,6 +40,16 @@ pub enum MigrateError {
     /// Postgres refused a statement around the migrations.
     #[error("the database could not be prepared")]
     Prepare(#[source] sqlx::Error),
+    /// The connection is that of another role.
+    #[error(
+        "the database's role may not read the schema `{schema}`; name the URL of `{role}`, which `slipway migrate` makes"
+    )]
+    WrongRole {
+        /// The schema.
+        schema: &'static str,
+        /// The role that may.
+        role: &'static str,
+    },
     /// It was never made, or not to the end.
     #[error(
         "the schema `{schema}` is at version {found}, this program needs {needed}; run `slipway migrate`"
@@ -113,7 +123,8 @@ impl Schema {
     /// When it is older or newer, or the database does not answer.
     pub async fn check(&self, pool: &PgPool) -> Result<(), MigrateError> {
         let mut db = pool.acquire().await.map_err(MigrateError::Prepare)?;
-        let (found, needed) = (self.version(&mut db).await?, self.newest());
+        let found = self.version(&mut db).await.map_err(|error| self.wrong_role(error))?;
+        let needed = self.newest();
         match found.cmp(&needed) {
             std::cmp::Ordering::Equal => Ok(()),
             std::cmp::Ordering::Less => {
@@ -122,6 +133,18 @@ impl Schema {
             std::cmp::Ordering::Greater => {
                 Err(MigrateError::Newer { schema: self.name, found, known: needed })
             }
+        }
+    }
+
+    /// What may not be read is another role's.
+    fn wrong_role(&self, error: MigrateError) -> MigrateError {
+        match error {
+            MigrateError::Prepare(sqlx::Error::Database(cause))
+                if cause.code().as_deref() == Some("42501") =>
+            {
+                MigrateError::WrongRole { schema: self.name, role: self.role }
+            }
+            error => error,
         }
     }
 

@@ -353,10 +353,16 @@ pub struct Chain<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut told = self.0.to_string();
+        f.write_str(&told)?;
         let mut cause = self.0.source();
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            // Some errors tell their cause themselves.
+            let text = error.to_string();
+            if !told.ends_with(&text) {
+                write!(f, ": {text}")?;
+                told = text;
+            }
             cause = error.source();
         }
         Ok(())
@@ -366,6 +372,22 @@ impl fmt::Display for Chain<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cause_that_was_told_is_not_told_again() {
+        let io = || std::io::Error::new(std::io::ErrorKind::ConnectionRefused, "refused");
+        let error = sqlx_like("cannot connect: refused", io());
+        assert_eq!(Chain(&error).to_string(), "cannot connect: refused");
+        let error = sqlx_like("cannot connect", io());
+        assert_eq!(Chain(&error).to_string(), "cannot connect: refused");
+    }
+
+    fn sqlx_like(text: &'static str, cause: std::io::Error) -> impl Error + 'static {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Told(&'static str, #[source] std::io::Error);
+        Told(text, cause)
+    }
 
     #[test]
     fn a_problem_survives_the_wire() {

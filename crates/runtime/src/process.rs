@@ -96,13 +96,16 @@ impl Process {
                 args.listen.listen
             )));
         }
+        let peers =
+            Peers::read(&args.auth.peers_file).map_err(|error| StartError::settings(&error))?;
+        let token = args.auth.service_token().map_err(|error| StartError::settings(&error))?;
+        check_token(name, &token, &peers, &args.auth)?;
         Ok(Self {
             name,
             clock: system_clock(),
             lifecycle: Lifecycle::new(),
-            peers: Peers::read(&args.auth.peers_file)
-                .map_err(|error| StartError::settings(&error))?,
-            token: args.auth.service_token().map_err(|error| StartError::settings(&error))?,
+            peers,
+            token,
             no_auth: args.auth.no_auth,
         })
     }
@@ -140,6 +143,24 @@ impl Process {
         let (peers, clock) = (self.peers.clone(), self.clock.clone());
         Arc::new(ServiceAuth::new(peers, introspection, self.no_auth, clock))
     }
+}
+
+/// A token that the others would not know this process by is told at the start.
+fn check_token(
+    name: &str,
+    token: &Secret,
+    peers: &Peers,
+    args: &AuthArgs,
+) -> Result<(), StartError> {
+    let whose = match peers.name_of(&token.hash()) {
+        Some(known) if known == name => return Ok(()),
+        Some(other) => format!("is the token of `{other}`"),
+        None => format!("is in --peers-file `{}` for no process", args.peers_file.display()),
+    };
+    Err(StartError::Settings(format!(
+        "--service-token-file `{}` {whose}; name the one of `{name}`, which `slipway migrate --secrets-dir` makes",
+        args.service_token_file.display()
+    )))
 }
 
 /// Binds a listener.

@@ -216,8 +216,10 @@ impl Processes {
 
     fn spawn(&mut self, name: &'static str, environment: &[(&str, &str)]) {
         let log = File::options().create(true).append(true).open(self.log_file(name)).unwrap();
+        let prefix = name.trim_end_matches("-2").to_uppercase();
         let mut child = Command::new(&self.program)
             .args(self.arguments(name))
+            .env(format!("{prefix}_METRICS_LISTEN"), "127.0.0.1:0")
             .envs(environment.iter().copied())
             // Ends with the test, however that ends.
             .stdin(Stdio::piped())
