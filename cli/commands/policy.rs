@@ -1,7 +1,6 @@
 //! `slipway policy`: which images go to which devices, in which steps.
 
 mod rule;
-mod same;
 
 use std::path::PathBuf;
 

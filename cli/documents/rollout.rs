@@ -84,7 +84,7 @@ pub struct Batch {
     pub number: u64,
     /// How many devices.
     pub size: u64,
-    /// `waiting`, `running`, `soaking` or `complete`.
+    /// `waiting`, `running`, `soaking`, `complete` or `stopped`.
     pub state: String,
     /// How its devices stand.
     pub tally: Tally,

@@ -15,6 +15,10 @@ pub enum Stage {
     Soaking(DateTime<Utc>),
     /// It is complete.
     Complete,
+    /// The rollout turned or ended before it was complete.
+    Stopped,
+    /// The rollout turned or ended before any of its devices was sent anything.
+    NotSent,
 }
 
 impl Stage {
@@ -24,6 +28,8 @@ impl Stage {
             ("soaking" | "complete", Some(end)) if end > now => Self::Soaking(end),
             ("soaking" | "complete", _) => Self::Complete,
             ("waiting", _) => Self::Waiting,
+            ("stopped", _) if batch.tally.cancelled >= batch.size => Self::NotSent,
+            ("stopped", _) => Self::Stopped,
             (_, _) => Self::Running,
         }
     }
@@ -31,7 +37,7 @@ impl Stage {
 
 /// The step that is on: the last one that has begun, else the first.
 pub fn current(rollout: &Rollout, now: DateTime<Utc>) -> Option<&Batch> {
-    let begun = |batch: &&Batch| Stage::of(batch, now) != Stage::Waiting;
+    let begun = |batch: &&Batch| !matches!(Stage::of(batch, now), Stage::Waiting | Stage::NotSent);
     rollout.batches.iter().rev().find(begun).or(rollout.batches.first())
 }
 
@@ -54,6 +60,7 @@ pub fn next(rollout: &Rollout, now: DateTime<Utc>) -> String {
         Stage::Running => "soak".to_owned(),
         Stage::Soaking(_) | Stage::Complete if after.gated => "promote".to_owned(),
         Stage::Soaking(_) | Stage::Complete => format!("batch-{}", after.number),
+        Stage::Stopped | Stage::NotSent => "end".to_owned(),
     }
 }
 
@@ -98,7 +105,7 @@ impl Group {
     /// Whether one line can tell both.
     fn goes_with(&self, next: &Self, waiting_too: bool) -> bool {
         let both = |stage| self.stage == stage && next.stage == stage;
-        both(Stage::Complete) || (waiting_too && both(Stage::Waiting))
+        both(Stage::Complete) || both(Stage::NotSent) || (waiting_too && both(Stage::Waiting))
     }
 }
 
@@ -177,5 +184,15 @@ mod tests {
         let states = ["complete", "complete", "soaking", "waiting", "waiting", "waiting"];
         assert_eq!(labels(&states, 9), ["1-2", "3", "4", "5", "6"]);
         assert_eq!(labels(&states, 3), ["1-2", "3", "4-6"]);
+
+        let mut turned = rollout(&["complete", "stopped", "stopped", "stopped"]);
+        for batch in &mut turned.batches[2..] {
+            batch.tally.cancelled = batch.size;
+        }
+        let stages =
+            groups(&turned, now(), 9).into_iter().map(|group| (group.label(), group.stage));
+        let told = [("1", Stage::Complete), ("2", Stage::Stopped), ("3-4", Stage::NotSent)];
+        assert!(stages.eq(told.map(|(label, stage)| (label.to_owned(), stage))));
+        assert_eq!(current(&turned, now()).map(|batch| batch.number), Some(2));
     }
 }

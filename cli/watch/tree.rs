@@ -115,9 +115,9 @@ fn draw(picture: &Picture, (width, height): (usize, usize), styles: Styles) -> V
         let room = width.saturating_sub(text::width(&label));
         let line = Line::default().with(label, None);
         let bar = match group.stage {
-            Stage::Waiting => String::new(),
+            Stage::Waiting | Stage::NotSent => String::new(),
             _ if rollout.goes_back() || room < 2 * bar::WIDTH => String::new(),
-            Stage::Running | Stage::Soaking(_) | Stage::Complete => {
+            Stage::Running | Stage::Soaking(_) | Stage::Complete | Stage::Stopped => {
                 bar::draw(group.tally, group.size, styles) + " "
             }
         };
@@ -194,8 +194,8 @@ fn told(rollout: &Rollout, group: &Group) -> Line {
     ]);
     match group.stage {
         Stage::Soaking(end) => line.with(format!(", watched until {}", time::clock(end)), None),
-        Stage::Running | Stage::Complete => line,
-        Stage::Waiting if rollout.is_over() => Line::new("not sent", Token::Calm),
+        Stage::Running | Stage::Complete | Stage::Stopped => line,
+        Stage::NotSent => Line::new("not sent", Token::Calm),
         Stage::Waiting if group.gated => Line::new(
             format!("waits for `slipway rollout promote {} {}`", short(&rollout.id), group.first),
             Token::Need,

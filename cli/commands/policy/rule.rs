@@ -169,11 +169,6 @@ async fn add(session: &Session, rule: Value, yes: bool) -> Result {
 async fn change(session: &Session, known: &Value, rule: Value, yes: bool) -> Result {
     let before: Policy = read(known)?;
     let before_rule = without_read_only(known);
-    if super::same::is_same(&rule, &before_rule) {
-        let sentence =
-            format!("The policy `{}` is unchanged (revision {}).", before.title(), before.revision);
-        return session.out.done(known, &sentence, "none needed; it was so before");
-    }
     confirm(session, &rule, yes)?;
     let left_out = before_rule.as_object().into_iter().flatten().map(|(name, _)| name);
     let mut whole: Map<_, _> = left_out.map(|name| (name.clone(), Value::Null)).collect();

@@ -149,6 +149,8 @@ fn batches(batches: &[Batch], now: DateTime<Utc>) -> Table {
                 (format!("watched, ends {}", time::until(end, now)), Token::Move)
             }
             Stage::Complete => ("complete".to_owned(), Token::Good),
+            Stage::Stopped => ("stopped".to_owned(), Token::Calm),
+            Stage::NotSent => ("not sent".to_owned(), Token::Calm),
         };
         let tally = batch.tally;
         table.row([
@@ -215,7 +217,7 @@ pub async fn explain(session: &Session, typed: &str) -> Result {
     // What is over waits for nothing, whatever it ended by.
     if !explained.blocked_by.is_empty() && !rollout.is_over() {
         out.say("")?;
-        out.say(&format!("it waits for {}", text::clean(&explained.blocked_by)))?;
+        out.say(&format!("it waits until {}", text::clean(&explained.blocked_by)))?;
     }
     if !explained.next_step.is_empty() {
         out.note(&format!("next: {}", text::clean(&explained.next_step)));

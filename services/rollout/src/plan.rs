@@ -14,7 +14,7 @@ use crate::rollout::{CANCEL_PATIENCE, Rollout, State};
 use crate::tally::Tally;
 
 pub use condition::{Condition, Outcome, conditions};
-pub use trip::{Trip, trip};
+pub use trip::{Trip, devices, devices_that_are, trip};
 
 /// A batch as it stands.
 #[derive(Debug, Clone, PartialEq)]

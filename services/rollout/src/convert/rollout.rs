@@ -175,11 +175,13 @@ fn next_sentence(view: &View<'_>) -> String {
         State::Running | State::Settling => running_sentence(view),
         State::Paused => format!("you: {}", rollout.state_detail),
         State::RollingBack => {
-            format!("{} devices are still to go back", all.returning + all.succeeded)
+            format!("still to go back: {}", plan::devices(all.returning + all.succeeded))
         }
-        State::Cancelling => format!("{} devices still move", all.active + all.returning),
+        State::Cancelling => {
+            format!("still moving: {}", plan::devices(all.active + all.returning))
+        }
         State::Succeeded if all.deferred > 0 => {
-            format!("{} offline devices get it when they come back", all.deferred)
+            format!("when they come back: {}", plan::devices_that_are("offline", all.deferred))
         }
         State::Succeeded
         | State::RolledBack
@@ -200,13 +202,19 @@ fn running_sentence(view: &View<'_>) -> String {
         let all = plan::total(view.batches);
         let left = all.queued + all.active;
         return match left {
-            0 if away > 0 => format!("{away} devices are offline"),
-            left => format!("{left} devices to go"),
+            0 if away > 0 => plan::devices_that_are("offline", away),
+            left => format!("{} to go", plan::devices(left)),
         };
     };
     match current.completed_at {
-        _ if open > 0 => format!("batch {} after {open} more devices and their soak", next.number),
-        None if away > 0 => format!("batch {} waits for {away} offline devices", next.number),
+        _ if open > 0 => {
+            let more = plan::devices_that_are("more", open);
+            format!("batch {} after {more} and the soak", next.number)
+        }
+        None if away > 0 => {
+            let away = plan::devices_that_are("offline", away);
+            format!("batch {} waits for {away}", next.number)
+        }
         None => format!("batch {} waits for evidence", next.number),
         Some(_) if current.manual_gate && next.promoted_at.is_none() => format!(
             "you: promote batch {} with `slipway rollout promote {} {}`",

@@ -270,6 +270,9 @@ fn ending(look: &Look) -> Trip {
             why(reason::NOTHING_TO_DO, "no device needed it".to_owned())
         }
         (_, 0) => plain(),
-        (_, away) => why("", format!("{away} offline devices get it when they come back")),
+        (_, away) => {
+            let away = crate::plan::devices_that_are("offline", away);
+            why("", format!("sent when they come back: {away}"))
+        }
     }
 }

@@ -158,12 +158,13 @@ impl Policies {
             return Err(Error::StaleEtag);
         }
         let next = convert::update_policy(&stored, change, &mask)?;
-        let next = Policy {
-            revision: stored.revision + 1,
-            created_at: stored.created_at,
-            ..convert::policy_from_pb(next, id, now)?
-        };
+        let Policy { revision, created_at, updated_at, .. } = stored;
+        let next = convert::policy_from_pb(next, id, now)?;
         require_fleetwide(caller, &next)?;
+        if (Policy { revision, created_at, updated_at, ..next.clone() }) == stored {
+            return Ok(stored);
+        }
+        let next = Policy { revision: revision + 1, created_at, ..next };
         store::policy::update(&mut tx, &next).await?;
         let event = Event::by(caller, "policy.updated", resource(&next), now)
             .before(facts(&stored))

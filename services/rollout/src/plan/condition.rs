@@ -132,7 +132,8 @@ fn failures(view: &View<'_>) -> Condition {
         detail: tripped.map_or_else(
             || {
                 let decided = all.succeeded + all.fresh_failures;
-                format!("{} of {decided} decided devices failed", all.fresh_failures)
+                let decided = super::devices_that_are("decided", decided);
+                format!("{} of {decided} failed", all.fresh_failures)
             },
             |trip| trip.detail,
         ),

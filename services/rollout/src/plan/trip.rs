@@ -31,9 +31,9 @@ impl Trip {
         Self {
             reason: reason::NO_EVIDENCE,
             detail: format!(
-                "batch {} has {done} updated {}, {missing} fewer than it takes to go on",
+                "batch {} has {}, {missing} fewer than it takes to go on",
                 batch.number,
-                plural(done),
+                devices_that_are("updated", done),
             ),
         }
     }
@@ -47,15 +47,16 @@ pub fn trip(view: &View<'_>) -> Option<Trip> {
     if rules.max_failures > 0 && all.fresh_failures >= rules.max_failures {
         return Some(Trip {
             reason: reason::MAX_FAILURES,
-            detail: format!("{} devices failed; limit {}", all.fresh_failures, rules.max_failures),
+            detail: format!("{} failed; limit {}", devices(all.fresh_failures), rules.max_failures),
         });
     }
     if rules.max_consecutive > 0 && view.streak >= rules.max_consecutive {
         return Some(Trip {
             reason: reason::MAX_CONSECUTIVE,
             detail: format!(
-                "{} devices in a row failed; limit {}",
-                view.streak, rules.max_consecutive
+                "{} in a row failed; limit {}",
+                devices(view.streak),
+                rules.max_consecutive
             ),
         });
     }
@@ -82,15 +83,25 @@ fn ratio_trip(part: &str, tally: &Tally, ratio: f64, min_sample: u32) -> Option<
     Some(Trip {
         reason: reason::FAILURE_RATIO,
         detail: format!(
-            "{failed} of {of} {} of {part} failed; at most {} % may",
-            plural(of),
+            "{failed} of {} of {part} failed; at most {} % may",
+            devices(of),
             (ratio * 1000.0).round() / 10.0,
         ),
     })
 }
 
-fn plural(count: u32) -> &'static str {
-    if count == 1 { "device" } else { "devices" }
+/// So many devices, for people.
+#[must_use]
+pub fn devices(count: u32) -> String {
+    devices_that_are("", count)
+}
+
+/// So many devices of a kind, for people: "1 offline device", "3 more devices".
+#[must_use]
+pub fn devices_that_are(kind: &str, count: u32) -> String {
+    let space = if kind.is_empty() { "" } else { " " };
+    let noun = if count == 1 { "device" } else { "devices" };
+    format!("{count} {kind}{space}{noun}")
 }
 
 #[cfg(test)]
