@@ -22,7 +22,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
             Ok(Path(value)) => Ok(Self(value)),
             Err(rejection) => {
                 let named = RawPathParams::from_request_parts(parts, app).await;
-                let names = named.iter().flatten().map(|(name, value)| (name, value)).collect();
+                let names = named.iter().flatten().collect();
                 Err(refused(&rejection, names).into())
             }
         }
