@@ -8,6 +8,7 @@ pub mod idempotency;
 pub mod members;
 pub mod path;
 pub mod query;
+mod refusal;
 
 pub use body::{Body, Change, OptionalBody, RawBody};
 pub use etag::{IfMatch, Tagged};

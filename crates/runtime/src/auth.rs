@@ -23,7 +23,7 @@ use tonic::async_trait;
 
 use crate::Problem;
 
-pub use caller::{Actor, ActorKind, Caller, Principal};
+pub use caller::{Actor, ActorKind, Caller, Principal, least_role, permission_missing};
 pub use introspect::{CachedIntrospection, Introspect, RemoteIntrospection};
 pub use peers::{Peers, PeersError};
 pub use service::{ServiceAuth, bearer};

@@ -1,5 +1,6 @@
 //! `{"error", "message", …}`: errors of documents 1 and 2, and of the routes that no document names.
 
+use proto::reason;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
@@ -66,9 +67,15 @@ impl Violation {
     }
 }
 
-/// A constant as a person writes it: `TAG_NOT_FOUND` is `Tag not found`.
+/// A constant as a person writes it: `TAG_NOT_FOUND` is `Tag not found`. The documents say the same
+/// of an image that is unknown, waits or was rejected, and of a tag that is unknown or not listed.
 #[must_use]
 pub fn title(reason: &str) -> String {
+    let reason = match reason {
+        reason::IMAGE_PENDING | reason::IMAGE_REJECTED => reason::IMAGE_NOT_APPROVED,
+        reason::TAG_NOT_LISTED => reason::TAG_NOT_FOUND,
+        reason => reason,
+    };
     let mut letters = reason.chars();
     let first: String = letters.next().into_iter().collect();
     first + &letters.as_str().to_lowercase().replace('_', " ")
@@ -80,9 +87,14 @@ mod tests {
 
     #[test]
     fn the_titles_of_the_documents_come_out_of_the_constants() {
-        use proto::reason::{IMAGE_NOT_APPROVED, TAG_DEPRECATED, TAG_NOT_FOUND};
-        let titles = [IMAGE_NOT_APPROVED, TAG_DEPRECATED, TAG_NOT_FOUND].map(title);
-        assert_eq!(titles, ["Image not approved", "Tag deprecated", "Tag not found"]);
+        use proto::reason::{IMAGE_NOT_APPROVED, IMAGE_PENDING, IMAGE_REJECTED, TAG_DEPRECATED};
+        for reason in [IMAGE_NOT_APPROVED, IMAGE_PENDING, IMAGE_REJECTED] {
+            assert_eq!(title(reason), "Image not approved");
+        }
+        assert_eq!(title(TAG_DEPRECATED), "Tag deprecated");
+        for reason in [reason::TAG_NOT_FOUND, reason::TAG_NOT_LISTED] {
+            assert_eq!(title(reason), "Tag not found");
+        }
         assert_eq!(title(""), "");
     }
 }

@@ -10,7 +10,7 @@ use runtime::{Code, Problem};
 use serde_json::error::Category;
 
 use super::members::WithoutReadOnly;
-use super::{Given, Members};
+use super::{Given, Members, refusal};
 use crate::App;
 use crate::error::Fault;
 
@@ -155,29 +155,10 @@ pub fn parse<T: Members>(bytes: &[u8]) -> Result<(T, Given), Fault> {
 
 fn refused(path: &str, error: &serde_json::Error) -> Fault {
     match error.classify() {
-        Category::Data => not_taken(path, &error.to_string()).into(),
+        Category::Data => refusal::told(path, &error.to_string()).into(),
         Category::Io | Category::Syntax | Category::Eof => {
             let message = format!("the body is no JSON: {error}; mend it there");
             Problem::new(Code::InvalidArgument, reason::MALFORMED_BODY, message).into()
         }
     }
-}
-
-/// Tells which member is wrong. Of one that is not known or not there the reader's message has the
-/// name, and the path leads to what should hold it.
-fn not_taken(path: &str, message: &str) -> Problem {
-    let within = path.trim_start_matches('.');
-    let named = ["unknown field `", "missing field `", "duplicate field `"]
-        .iter()
-        .find_map(|kind| message.strip_prefix(kind))
-        .and_then(|rest| rest.split_once('`'))
-        .map(|(name, _)| name);
-    let field = match named {
-        Some(name) if within.is_empty() => name.to_owned(),
-        Some(name) if within == name || within.ends_with(&format!(".{name}")) => within.to_owned(),
-        Some(name) => format!("{within}.{name}"),
-        None if within.is_empty() => "body".to_owned(),
-        None => within.to_owned(),
-    };
-    Problem::invalid(field, format!("{message}; correct it or leave it out"))
 }

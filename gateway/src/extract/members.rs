@@ -175,21 +175,21 @@ mod tests {
 
     #[test]
     fn a_member_that_is_not_known_is_refused_by_its_name_and_place() {
-        insta::assert_snapshot!(refused("{\"nmae\": 1}"), @"`nmae`: unknown field `nmae`, expected `name` or `batches` at line 1 column 7; correct it or leave it out");
-        insta::assert_snapshot!(refused("{\"batches\": [{\"count\": 1}, {\"cuont\": 1}]}"), @"`batches[1].cuont`: unknown field `cuont`, expected `count` at line 1 column 35; correct it or leave it out");
+        insta::assert_snapshot!(refused("{\"nmae\": 1}"), @"`nmae`: is not known here; did you mean `name`? give `name` or `batches`");
+        insta::assert_snapshot!(refused("{\"batches\": [{\"count\": 1}, {\"cuont\": 1}]}"), @"`batches[1].cuont`: is not known here; did you mean `count`? give `count`");
     }
 
     #[test]
-    fn a_wrong_value_is_told_with_its_path_line_and_column() {
-        insta::assert_snapshot!(refused("{\n \"batches\": [{\"count\": \"one\"}]}"), @r#"`batches[0].count`: invalid type: string "one", expected u32 at line 2 column 28; correct it or leave it out"#);
-        insta::assert_snapshot!(refused("{\"batches\": [{}]}"), @"`batches[0].count`: missing field `count` at line 1 column 15; correct it or leave it out");
-        insta::assert_snapshot!(refused("[\"x\", []]"), @"`body`: invalid type: sequence, expected an object at line 1 column 1; correct it or leave it out");
-        insta::assert_snapshot!(refused("7"), @"`body`: invalid type: integer `7`, expected an object at line 1 column 1; correct it or leave it out");
+    fn a_wrong_value_is_told_with_its_path() {
+        insta::assert_snapshot!(refused("{\n \"batches\": [{\"count\": \"one\"}]}"), @r#"`batches[0].count`: is the string "one"; give a whole number from 0 to 4294967295"#);
+        insta::assert_snapshot!(refused("{\"batches\": [{}]}"), @"`batches[0].count`: is missing; add it");
+        insta::assert_snapshot!(refused("[\"x\", []]"), @"`body`: is a list; give an object");
+        insta::assert_snapshot!(refused("7"), @"`body`: is the number `7`; give an object");
     }
 
     #[test]
     fn a_member_given_twice_is_refused() {
-        insta::assert_snapshot!(refused("{\"name\": \"a\", \"name\": \"b\"}"), @"`name`: duplicate field `name` at line 1 column 20; correct it or leave it out");
+        insta::assert_snapshot!(refused("{\"name\": \"a\", \"name\": \"b\"}"), @"`name`: is given twice; give it once");
     }
 
     #[test]

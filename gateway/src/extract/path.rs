@@ -1,6 +1,8 @@
 //! What stands in a path.
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::path::ErrorKind;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequestParts, Path, RawPathParams};
 use http::request::Parts;
 use runtime::Problem;
 use serde::de::DeserializeOwned;
@@ -18,10 +20,35 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for At<T> {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
         match Path::<T>::from_request_parts(parts, app).await {
             Ok(Path(value)) => Ok(Self(value)),
-            Err(_) => {
-                let message = "is not what stands here; ids of images, tags, tokens and registries are numbers";
-                Err(Problem::invalid("path", message).into())
+            Err(rejection) => {
+                let named = RawPathParams::from_request_parts(parts, app).await;
+                let names = named.iter().flatten().collect();
+                Err(refused(&rejection, names).into())
             }
         }
     }
+}
+
+/// Says which part of the path does not fit. All that are not plain text are numbers.
+fn refused(rejection: &PathRejection, parts: Vec<(&str, &str)>) -> Problem {
+    let number = |name: &str, value: &str| {
+        let message =
+            format!("is `{value}`, which is no id; give the number that the list of them shows");
+        Problem::invalid(name, message)
+    };
+    if let PathRejection::FailedToDeserializePathParams(failed) = rejection {
+        match failed.kind() {
+            ErrorKind::ParseErrorAtKey { key, value, .. } => return number(key, value),
+            ErrorKind::ParseErrorAtIndex { index, value, .. } => {
+                let name = parts.get(*index).map_or("path", |(name, _)| name);
+                return number(name, value);
+            }
+            ErrorKind::ParseError { value, .. } => {
+                let name = parts.first().map_or("path", |(name, _)| name);
+                return number(name, value);
+            }
+            _ => {}
+        }
+    }
+    Problem::invalid("path", "cannot be read; percent-encode it as UTF-8")
 }

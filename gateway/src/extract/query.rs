@@ -5,6 +5,7 @@ use http::request::Parts;
 use runtime::{Problem, page};
 use serde::de::DeserializeOwned;
 
+use super::refusal;
 use crate::App;
 use crate::error::Fault;
 
@@ -27,16 +28,22 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
 /// `Failed to deserialize query string: limit: invalid digit found in string`
 fn refused(text: &str) -> Problem {
     let (_, text) = text.split_once(": ").unwrap_or(("", text));
-    let named = ["unknown field `", "duplicate field `"]
-        .iter()
-        .find_map(|kind| text.split_once(kind))
-        .and_then(|(_, rest)| rest.split_once('`'));
-    if let Some((name, _)) = named {
-        return Problem::invalid(name, format!("{text}; correct it or leave it out"));
+    let is_name = |name: &str| name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    match text.split_once(": ").filter(|(name, _)| is_name(name)) {
+        Some((name, why)) => refusal::told(name, of_text(why)),
+        None => refusal::told("query", text),
     }
-    match text.split_once(": ") {
-        Some((name, why)) => Problem::invalid(name, format!("{why}; correct it or leave it out")),
-        None => Problem::invalid("query", format!("{text}; correct it or leave it out")),
+}
+
+/// What does not parse, as the readers of other values tell it.
+fn of_text(why: &str) -> &str {
+    match why {
+        "invalid digit found in string" | "cannot parse integer from empty string" => {
+            "is no whole number"
+        }
+        "number too large to fit in target type" => "is too large a number",
+        "provided string was not `true` or `false`" => "is neither `true` nor `false`",
+        why => why,
     }
 }
 
@@ -148,13 +155,27 @@ mod tests {
     }
 
     #[test]
-    fn a_parameter_that_is_not_known_is_named() {
-        let told = refused(
-            "Failed to deserialize query string: unknown field `statsu`, expected one of `status`",
-        );
-        assert_eq!(told.field_violations()[0].field, "statsu");
-        let told =
-            refused("Failed to deserialize query string: limit: invalid digit found in string");
-        assert_eq!(told.field_violations()[0].field, "limit");
+    fn what_is_wrong_with_a_parameter_is_one_sentence() {
+        let told = |text: &str| {
+            let problem = refused(&format!("Failed to deserialize query string: {text}"));
+            problem.message().to_owned()
+        };
+        for (text, sentence) in [
+            (
+                "statsu: unknown field `statsu`, expected one of `limit`, `status`",
+                "`statsu`: is not known here; did you mean `status`? give `limit` or `status`",
+            ),
+            ("duplicate field `limit`", "`limit`: is given twice; give it once"),
+            (
+                "limit: invalid digit found in string",
+                "`limit`: is no whole number; correct it or leave it out",
+            ),
+            (
+                "status: unknown variant `a: b`, expected `new` or `done`",
+                "`status`: does not take `a: b`; give `new` or `done`",
+            ),
+        ] {
+            assert_eq!(told(text), sentence);
+        }
     }
 }

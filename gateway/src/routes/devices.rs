@@ -13,7 +13,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::history::{self, History};
+use super::history::{self, History, HistoryQuery};
 use crate::App;
 use crate::answer::Created;
 use crate::error::Fault;
@@ -316,36 +316,22 @@ async fn pin_device(
     Ok(Json(DeviceChanged::new(message, device)))
 }
 
-/// Which events.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct EventsQuery {
-    /// At most this many; 50 when it is left out, at the most 500.
-    limit: Option<i64>,
-    /// Leave out this many; at most 10,000.
-    offset: Option<i64>,
-    /// Go on where the page before ended: its `next_page_token`.
-    page_token: Option<String>,
-}
-
 /// List a device's events
 ///
 /// Needs `viewer`. What was done to it, newest first.
 #[utoipa::path(
     get, path = "/api/v1/devices/{id}/timeline", tag = "devices",
-    params(("id" = String, Path, description = "The device's id."), EventsQuery),
+    params(("id" = String, Path, description = "The device's id."), HistoryQuery),
     responses((status = 200, description = "Events.", body = History)),
 )]
 async fn list_device_events(
     relay: Relay,
     At(id): At<String>,
-    Query(query): Query<EventsQuery>,
+    Query(query): Query<HistoryQuery>,
 ) -> Result<Listed<History>, Fault> {
-    let page = Page::read((query.limit, query.offset, query.page_token), (50, 500))?;
+    let page = query.page()?;
     let device = current(&relay, id).await?;
-    let history = history::of(&relay, &device.id, EVENT_TYPES, &page).await?;
-    Ok(history.listed(&page))
+    history::list(&relay, &device.id, EVENT_TYPES, &page).await
 }
 
 /// Explain a device

@@ -5,9 +5,9 @@
 
 use chrono::{DateTime, Utc};
 use proto::access::v1 as pb;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::audit;
 use crate::error::Fault;
@@ -66,12 +66,44 @@ pub struct History {
     pub next_page_token: Option<String>,
 }
 
-impl History {
-    /// As a list's answer.
-    pub fn listed(self, page: &Page) -> Listed<Self> {
-        let (next, total) = (self.next_page_token.clone().unwrap_or_default(), self.total);
-        Listed::part(self, page, &next, total)
+/// Which events of a thing.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct HistoryQuery {
+    /// At most this many; 50 when it is left out, at the most 500.
+    limit: Option<i64>,
+    /// Leave out this many; at most 10,000.
+    offset: Option<i64>,
+    /// Go on where the page before ended: its `next_page_token`.
+    page_token: Option<String>,
+}
+
+impl HistoryQuery {
+    /// Which part of the list.
+    ///
+    /// # Errors
+    ///
+    /// When a number is out of its range.
+    pub fn page(self) -> Result<Page, Fault> {
+        Page::read((self.limit, self.offset, self.page_token), (50, 500))
     }
+}
+
+/// Lists what happened to a thing, of the types that begin so.
+///
+/// # Errors
+///
+/// As [`of`].
+pub async fn list(
+    relay: &Relay,
+    id: &str,
+    types: &str,
+    page: &Page,
+) -> Result<Listed<History>, Fault> {
+    let history = of(relay, id, types, page).await?;
+    let (next, total) = (history.next_page_token.clone().unwrap_or_default(), history.total);
+    Ok(Listed::part(history, page, &next, total))
 }
 
 /// Reads what happened to a thing, of the types that begin so.

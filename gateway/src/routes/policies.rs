@@ -24,8 +24,8 @@ use crate::shape::text;
 
 pub use rule::DeviceSelector;
 use rule::PolicyRule;
-pub use shape::Policy;
-use shape::{Policies, Preview};
+use shape::Policies;
+pub use shape::{Policy, Preview};
 
 /// The routes.
 pub fn routes() -> OpenApiRouter<App> {

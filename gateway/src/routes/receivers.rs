@@ -5,6 +5,7 @@ mod shape;
 use axum::Json;
 use axum::extract::State;
 use proto::approval::v1 as pb;
+use runtime::Problem;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -84,7 +85,7 @@ struct NewReceiver {
     name: String,
     /// What it is sent.
     vendor: Vendor,
-    /// Not in this version: it must be left out. The vendor says how requests are authenticated.
+    /// Must be left out: the vendor settles how requests are authenticated.
     auth: Option<String>,
     /// What requests are checked against: 16 to 200 characters, the same at the sender.
     secret: Option<String>,
@@ -123,7 +124,10 @@ struct ReceiverCreated {
 
 /// Add a receiver
 ///
-/// Needs `admin`. Its URL holds a secret token that is shown this once.
+/// Needs `operator`. Its URL holds a secret token that is shown this once. Docker Hub signs nothing, so
+/// for a `dockerhub` receiver that token is the credential and no `secret` is taken; whoever learns the
+/// URL can send. Therefore such a push is never believed by itself: the tag is looked up at the
+/// registry, and the gate decides.
 #[utoipa::path(
     post, path = "/api/v1/receivers", tag = "receivers", request_body = NewReceiver,
     responses(
@@ -138,10 +142,12 @@ async fn create_receiver(
     Body(new): Body<NewReceiver>,
 ) -> Result<Created<ReceiverCreated>, Fault> {
     if new.auth.is_some() {
-        return Err(Fault::not_built(
+        return Err(Problem::invalid(
             "auth",
-            "the vendor says how requests are authenticated; leave it out and give a `secret`",
-        ));
+            "is settled by the vendor: `github` and `generic` sign with the `secret`, the URL of a \
+             `dockerhub` receiver is its credential; leave it out",
+        )
+        .into());
     }
     let mode = new.response_mode.map_or(pb::ResponseMode::Unspecified, Into::into);
     let receiver = pb::Receiver {
@@ -192,7 +198,7 @@ struct ReceiverDeleted {
 
 /// Remove a receiver
 ///
-/// Needs `admin`. Its URL answers 404 from then on; its deliveries and pushes stay.
+/// Needs `operator`. Its URL answers 404 from then on; its deliveries and pushes stay.
 #[utoipa::path(
     delete, path = "/api/v1/receivers/{id}", tag = "receivers",
     params(("id" = String, Path, description = "The receiver's id.")),

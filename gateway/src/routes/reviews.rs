@@ -1,5 +1,6 @@
 //! Reviews: questions to a person. Their path is the word of document 1.
 
+mod impact;
 mod shape;
 
 use axum::Json;
@@ -24,6 +25,7 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(list_reviews))
         .routes(routes!(decide_reviews))
         .routes(routes!(get_review))
+        .routes(routes!(impact::get_review_impact))
         .routes(routes!(approve_review))
         .routes(routes!(reject_review))
 }
@@ -62,7 +64,7 @@ struct Reviews {
 /// Needs `viewer`. Newest first.
 #[utoipa::path(
     get, path = "/api/v1/approval-requests", tag = "reviews", params(ReviewsQuery),
-    responses((status = 200, description = "ReviewApproval requests.", body = Reviews)),
+    responses((status = 200, description = "Approval requests.", body = Reviews)),
 )]
 async fn list_reviews(
     relay: Relay,

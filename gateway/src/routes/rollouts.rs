@@ -15,7 +15,7 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::history::{self, Happening, History};
+use super::history::{self, Happening, History, HistoryQuery};
 use crate::App;
 use crate::error::Fault;
 use crate::extract::{At, Page, Query, Tagged};
@@ -260,36 +260,22 @@ async fn list_rollout_devices(
     Ok(Listed::part(parts, &page, &next, total))
 }
 
-/// Which events.
-#[derive(Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-struct EventsQuery {
-    /// At most this many; 50 when it is left out, at the most 500.
-    limit: Option<i64>,
-    /// Leave out this many; at most 10,000.
-    offset: Option<i64>,
-    /// Go on where the page before ended: its `next_page_token`.
-    page_token: Option<String>,
-}
-
 /// List a rollout's events
 ///
 /// Needs `viewer`. Newest first.
 #[utoipa::path(
     get, path = "/api/v1/rollouts/{id}/events", tag = "rollouts",
-    params(("id" = String, Path, description = "The rollout's id."), EventsQuery),
+    params(("id" = String, Path, description = "The rollout's id."), HistoryQuery),
     responses((status = 200, description = "Events.", body = History)),
 )]
 async fn list_rollout_events(
     relay: Relay,
     At(id): At<String>,
-    Query(query): Query<EventsQuery>,
+    Query(query): Query<HistoryQuery>,
 ) -> Result<Listed<History>, Fault> {
-    let page = Page::read((query.limit, query.offset, query.page_token), (50, 500))?;
+    let page = query.page()?;
     let rollout = current(&relay, id).await?;
-    let history = history::of(&relay, &rollout.id, EVENT_TYPES, &page).await?;
-    Ok(history.listed(&page))
+    history::list(&relay, &rollout.id, EVENT_TYPES, &page).await
 }
 
 /// What a rollout waits for.

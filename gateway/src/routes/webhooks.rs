@@ -66,7 +66,8 @@ struct WebhookAnswer {
 
 /// Receive a webhook
 ///
-/// For the default receiver: takes the bodies of Docker Hub, and of GitHub with its headers. A
+/// For the default receiver: takes the bodies of Docker Hub, and of GitHub with its headers. In the
+/// former `repo_name` may begin with a host that the receiver speaks for (`ghcr.io/acme/agent`). A
 /// receiver with a secret checks the signature over the raw body.
 #[utoipa::path(
     post, path = "/api/v1/webhooks/docker-registry", tag = "webhooks", security(()),

@@ -143,10 +143,21 @@ async fn what_no_route_takes_is_told_in_the_shape_of_its_family() {
 #[tokio::test]
 async fn a_path_parameter_that_does_not_fit_is_400() {
     let world = World::start().await;
-    for path in ["/api/v1/images/redis", "/api/v1/images/99999999999999999999"] {
+    for (path, name, value) in [
+        ("/api/v1/images/redis", "id", "redis"),
+        ("/api/v1/images/99999999999999999999", "id", "99999999999999999999"),
+    ] {
         let told = world.get(path).send().await.expect(400);
-        assert_eq!(told["violations"][0]["field"], "path");
+        assert_eq!(told["violations"][0]["field"], name);
+        let message = format!(
+            "`{name}`: is `{value}`, which is no id; give the number that the list of them shows"
+        );
+        assert_eq!(told["message"], message);
     }
+    let told = world.delete("/api/v1/images/1/tags/latest").send().await.expect(400);
+    assert_eq!(told["violations"][0]["field"], "tag_id");
+    let told = world.get("/api/v1/policies/%ff").send().await.expect(400);
+    assert_eq!(told["message"], "`path`: cannot be read; percent-encode it as UTF-8");
 }
 
 #[tokio::test]
@@ -154,6 +165,9 @@ async fn a_parameter_or_member_that_is_not_known_is_refused_by_name() {
     let world = World::start().await;
     let told = world.get("/api/v1/images?statsu=approved").send().await.expect(400);
     assert_eq!(told["violations"][0]["field"], "statsu");
+    let message = told["message"].as_str().unwrap();
+    assert!(message.contains("did you mean `status`?"), "{message}");
+    assert_eq!(message.matches("statsu").count(), 1, "{message}");
     let body = json!({"image_pattern": "a:*", "update_strategy": "auto", "device_selektor": {}});
     let told = world.post("/api/v1/policies").json(&body).send().await.expect(400);
     assert_eq!(told["violations"][0]["field"], "device_selektor");

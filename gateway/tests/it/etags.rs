@@ -62,6 +62,11 @@ async fn a_change_is_bound_to_what_was_seen() {
     assert_eq!((sent.etag.as_str(), sent.unknown_tag()), ("3", pb::UnknownTag::Request));
     assert_eq!(asked.update_mask.unwrap().paths, ["unknown_tag"]);
 
+    let shown = told.expect(200)["etag"].as_str().unwrap().to_owned();
+    call().header("if-match", &shown).send().await.expect(200);
+    let asked: pb::UpdateGateRequest = world.registry.asked(update);
+    assert_eq!((asked.gate.unwrap().etag, shown), ("4".to_owned(), "4".to_owned()));
+
     call().header("if-match", "*").send().await.expect(200);
     let asked: pb::UpdateGateRequest = world.registry.asked(update);
     assert_eq!(asked.gate.unwrap().etag, "");

@@ -149,7 +149,7 @@ async fn an_approval_status_is_a_decision_of_its_own() {
         assert!(called(&world).contains(&method.to_owned()), "{status}");
         permit(&world, &["images.write"]);
         let told = world.put("/api/v1/images/1").json(&body).send().await.expect(403);
-        assert_eq!(told["details"], json!({"permission": "images.approve"}));
+        assert_eq!(told["details"], json!({"permission": "images.approve", "role": "approver"}));
     }
     let asked: pb::RejectImageRequest =
         world.registry.asked("registry.v1.ImageRegistry/RejectImage");

@@ -14,6 +14,7 @@ const OPERATIONS: &[&str] = &[
     "GET /api/v1/approval-requests",
     "POST /api/v1/approval-requests/bulk",
     "GET /api/v1/approval-requests/{id}",
+    "GET /api/v1/approval-requests/{id}/impact",
     "POST /api/v1/approval-requests/{id}/approve",
     "POST /api/v1/approval-requests/{id}/reject",
     "GET /api/v1/attention",

@@ -4,6 +4,7 @@ use proto::approval::v1 as pb;
 use proto::approval::v1::push::{Outcome, State as PushState};
 use proto::approval::v1::review::State;
 use proto::reason;
+use proto::rollout::v1 as rollout;
 use runtime::{Code, Problem};
 use serde_json::json;
 
@@ -13,6 +14,7 @@ use crate::world::World;
 const LIST: &str = "approval.v1.Reviews/ListReviews";
 const APPROVE: &str = "approval.v1.Reviews/ApproveReview";
 const REJECT: &str = "approval.v1.Reviews/RejectReview";
+const PREVIEW: &str = "rollout.v1.Policies/PreviewPolicy";
 const BULK: &str = "approval.v1.Reviews/BatchDecideReviews";
 
 fn path(action: &str) -> String {
@@ -49,6 +51,67 @@ async fn a_review_is_shown_with_its_etag_and_its_own_state() {
         let body = told.expect(200);
         assert_eq!((&body["status"], &body["state_detail"]), (&json!(status), &json!(detail)));
         assert_eq!(told.header("etag"), "\"3\"");
+    }
+}
+
+/// A policy that takes the images of a pattern.
+fn policy(id: &str, image_pattern: &str) -> rollout::Policy {
+    let image_pattern = image_pattern.to_owned();
+    rollout::Policy { id: id.to_owned(), image_pattern, enabled: true, ..Default::default() }
+}
+
+#[tokio::test]
+async fn the_impact_is_what_the_first_policy_that_takes_the_image_would_do() {
+    let world = World::start().await;
+    world.approval.answer("approval.v1.Reviews/GetReview", review());
+    let policies = vec![policy(ID, "memcached:1.*"), policy(OTHER_ID, "memcached:*")];
+    let matching = rollout::MatchRepositoryResponse { policies };
+    world.rollout.answer("rollout.v1.Policies/MatchRepository", matching);
+    let reach = rollout::PreviewPolicyResponse { devices: 12, ..Default::default() };
+    world.rollout.answer(PREVIEW, reach);
+    let told = world.get(&path("/impact")).send().await.expect(200);
+    assert_eq!((&told["policy"]["id"], &told["reach"]["devices"]), (&json!(OTHER_ID), &json!(12)));
+    let image = "docker.io/library/memcached:latest";
+    assert_eq!((&told["image"], &told["held_pushes"]), (&json!(image), &json!(1)));
+    let asked: rollout::PreviewPolicyRequest = world.rollout.asked(PREVIEW);
+    assert_eq!((asked.reference.as_str(), asked.policy.unwrap().id.as_str()), (image, OTHER_ID));
+}
+
+#[tokio::test]
+async fn the_impact_of_an_image_as_a_whole_is_that_of_the_newest_push_it_holds() {
+    let world = World::start().await;
+    let whole = pb::Review { tag: String::new(), ..review() };
+    world.approval.answer("approval.v1.Reviews/GetReview", whole);
+    let held = |review_id: &str, tag: &str| pb::Push {
+        review_id: review_id.to_owned(),
+        tag: tag.to_owned(),
+        ..push(PushState::Held)
+    };
+    let pushes = vec![held(ID, "3"), held(OTHER_ID, "2"), held(OTHER_ID, "1")];
+    let list = pb::ListPushesResponse { pushes, ..Default::default() };
+    world.approval.answer("approval.v1.Pushes/ListPushes", list);
+    let matching = rollout::MatchRepositoryResponse { policies: vec![policy(ID, "memcached:*")] };
+    world.rollout.answer("rollout.v1.Policies/MatchRepository", matching);
+    world.rollout.answer(PREVIEW, rollout::PreviewPolicyResponse::default());
+    world.get(&path("/impact")).send().await.expect(200);
+    let asked: rollout::PreviewPolicyRequest = world.rollout.asked(PREVIEW);
+    assert_eq!(asked.reference, "docker.io/library/memcached:2");
+}
+
+#[tokio::test]
+async fn the_impact_of_what_no_policy_takes_or_no_tag_asked_for_is_open() {
+    let world = World::start().await;
+    let untagged = pb::Review { tag: String::new(), held_pushes: 0, ..review() };
+    for (review, policies, expected) in [
+        (review(), vec![policy(ID, "memcached:1.*")], json!(null)),
+        (untagged, vec![policy(ID, "memcached:1.*")], json!(ID)),
+    ] {
+        world.approval.answer("approval.v1.Reviews/GetReview", review);
+        let matching = rollout::MatchRepositoryResponse { policies };
+        world.rollout.answer("rollout.v1.Policies/MatchRepository", matching);
+        let told = world.get(&path("/impact")).send().await.expect(200);
+        let id = told["policy"].get("id").cloned().unwrap_or_default();
+        assert_eq!((id, &told["reach"]), (expected, &json!(null)));
     }
 }
 

@@ -99,17 +99,20 @@ async fn one_that_brings_nothing_is_200_and_says_why() {
 #[tokio::test]
 async fn one_that_may_not_run_is_refused_with_its_reason() {
     let world = World::start().await;
-    for (code, status) in [
-        (reason::IMAGE_REJECTED, 403),
-        (reason::TAG_DEPRECATED, 403),
-        (reason::TAG_NOT_LISTED, 404),
-        (reason::POLICY_NOT_FOUND, 404),
-        (reason::INVALID_ARGUMENT, 400),
+    for (code, status, words) in [
+        (reason::IMAGE_REJECTED, 403, "Image not approved"),
+        (reason::TAG_DEPRECATED, 403, "Tag deprecated"),
+        (reason::TAG_NOT_LISTED, 404, "Tag not found"),
+        (reason::POLICY_NOT_FOUND, 404, "Policy not found"),
+        (reason::INVALID_ARGUMENT, 400, "Invalid argument"),
     ] {
         let told = ask(&world, decided(State::Denied, Outcome::Unspecified, code)).await;
         let body = told.expect(status);
         assert_eq!((&body["reason"], &body["details"]["push_id"]), (&json!(code), &json!(ID)));
-        assert_eq!(body["message"], format!("why {code}"));
+        assert_eq!(
+            (&body["error"], &body["message"]),
+            (&json!(words), &json!(format!("why {code}")))
+        );
     }
 }
 

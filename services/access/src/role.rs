@@ -186,6 +186,16 @@ mod tests {
     }
 
     #[test]
+    fn a_refusal_names_the_least_role_that_grants_what_is_missing() {
+        for permission in Role::Admin.permissions().iter() {
+            let grants = |role: &Role| role.permissions().contains(permission);
+            let least = Role::ALL.into_iter().find(grants).expect("an admin holds all");
+            let told = runtime::auth::least_role(permission);
+            assert_eq!(Role::from_proto(told), Some(least), "{permission}");
+        }
+    }
+
+    #[test]
     fn every_role_reads_what_a_viewer_reads_and_only_an_admin_the_rest() {
         let viewer = Role::Viewer.permissions();
         for role in Role::ALL {

@@ -31,7 +31,11 @@ pub(crate) fn arrived(
 ) -> (Arrival, Check) {
     let name = receiver.name.as_str();
     if !receiver.may_speak_for(&event.repository) {
-        let detail = format!("receiver `{name}` may not speak for `{}`", event.repository);
+        let detail = format!(
+            "receiver `{name}` may not speak for `{}`; send it to a receiver whose `registries` and \
+             `repositories` hold it",
+            event.repository
+        );
         let why = Reason::new(reason::SOURCE_NOT_AUTHORISED, detail.clone());
         return (Arrival::Refuse(why), Check::new(SENDER, CheckResult::Fail, detail));
     }

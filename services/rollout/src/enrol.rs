@@ -99,7 +99,8 @@ async fn open_key(db: &mut PgConnection, secret: &str, now: DateTime<Utc>) -> Re
     if key.quota > 0 && key.used >= key.quota {
         return refused(
             reason::ENROLMENT_QUOTA_USED,
-            "the enrolment key was used as often as it may be; ask for another",
+            "the enrolment key was used as often as it may be; ask the operator for another key, trying \
+             this one again does not help",
         );
     }
     Ok(key)

@@ -36,8 +36,8 @@ async fn each_row_of_the_table_has_its_answer() {
         ("nginx:1", 200, "/outcome", "no_policy"),
         ("redis:7.5-alpine", 200, "/outcome", "unchanged"),
         ("memcached:1", 202, "/state", "held"),
-        ("python:1", 403, "/error", "Image rejected"),
-        ("influxdb:1", 404, "/error", "Tag not listed"),
+        ("python:1", 403, "/error", "Image not approved"),
+        ("influxdb:1", 404, "/error", "Tag not found"),
         ("redis:6-alpine", 403, "/error", "Tag deprecated"),
         ("redis:of the day", 400, "/reason", "INVALID_REFERENCE"),
     ] {

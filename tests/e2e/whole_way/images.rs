@@ -22,6 +22,10 @@ async fn an_image_under_review_goes_by_itself_once_it_is_approved() {
     let (push_id, review) =
         (held.text_at("/events/0/push_id"), held.text_at("/events/0/review_id"));
     fleet.wait_until_running(OLD, 3).await;
+    let path = format!("/api/v1/approval-requests/{review}/impact");
+    let impact = slipway.api.get(&path).await.expect(200);
+    assert_eq!(impact.body["policy"]["image_pattern"], "redis:*", "{impact:?}");
+    assert_eq!(impact.body["reach"]["devices"], 3, "{impact:?}");
 
     let path = format!("/api/v1/approval-requests/{review}/approve");
     slipway.api.nobody().post(&path, &json!({})).await.expect(401);

@@ -315,12 +315,34 @@ impl Caller {
             Some(role) => role_word(role),
             None => "caller",
         };
-        Err(Problem::new(
-            Code::PermissionDenied,
-            reason::PERMISSION_MISSING,
-            format!("a {who} may not do this; it needs the permission `{permission}`"),
-        )
-        .with("permission", permission))
+        Err(permission_missing(who, permission))
+    }
+}
+
+/// The refusal of somebody who lacks a permission: it names the role to ask for.
+#[must_use]
+pub fn permission_missing(who: &str, permission: &str) -> Problem {
+    let role = role_word(least_role(permission));
+    let article = if who.starts_with(['a', 'o']) { "an" } else { "a" };
+    let message = format!(
+        "{article} {who} may not do this; it needs a token of the role `{role}` \
+         (permission `{permission}`)"
+    );
+    Problem::new(Code::PermissionDenied, reason::PERMISSION_MISSING, message)
+        .with("permission", permission)
+        .with("role", role)
+}
+
+/// The least role that grants a permission. What each role grants is settled by `access`, where a
+/// test holds this against it.
+#[must_use]
+pub fn least_role(permission: &str) -> Role {
+    match permission {
+        "audit.read" | "gate.write" | "policies.fleetwide" | "tokens.read" | "tokens.write"
+        | "upstreams.write" => Role::Admin,
+        "images.approve" | "reviews.decide" => Role::Approver,
+        name if name.ends_with(".read") => Role::Viewer,
+        _ => Role::Operator,
     }
 }
 
@@ -358,6 +380,13 @@ mod tests {
         assert_eq!(caller.require("images.read"), Ok(()));
         let problem = caller.require("images.write").expect_err("refused");
         assert_eq!(problem.metadata().get("permission").map(String::as_str), Some("images.write"));
-        assert!(problem.message().contains("a viewer may not"));
+        assert_eq!(problem.metadata().get("role").map(String::as_str), Some("operator"));
+        assert_eq!(
+            problem.message(),
+            "a viewer may not do this; it needs a token of the role `operator` (permission \
+             `images.write`)"
+        );
+        let problem = permission_missing("operator", "gate.write");
+        assert!(problem.message().starts_with("an operator may not"), "{}", problem.message());
     }
 }

@@ -22,6 +22,12 @@ pub trait Introspect: Send + Sync {
     async fn introspect(&self, token: Hash) -> Result<Principal, Problem>;
 }
 
+/// How long an answer is waited for. It takes milliseconds, but much less than this would take
+/// `access` on a busy machine for one that is away.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between a connection that failed and the one other try.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Asks the process `access`.
 #[derive(Debug, Clone)]
 pub struct RemoteIntrospection(TokensClient<Outbound>);
@@ -37,10 +43,26 @@ impl RemoteIntrospection {
 #[async_trait]
 impl Introspect for RemoteIntrospection {
     async fn introspect(&self, token: Hash) -> Result<Principal, Problem> {
+        let asked = async {
+            match self.ask(token).await {
+                Err(problem) if problem.code() == Code::Unavailable => {
+                    tokio::time::sleep(PAUSE).await;
+                    self.ask(token).await
+                }
+                answered => answered,
+            }
+        };
+        tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| {
+            Err(Problem::unavailable(reason::ACCESS_UNREACHABLE, "`access` does not answer"))
+        })
+    }
+}
+
+impl RemoteIntrospection {
+    async fn ask(&self, token: Hash) -> Result<Principal, Problem> {
         let mut request = tonic::Request::new(IntrospectRequest { token_hash: token.0.to_vec() });
-        request.set_timeout(Duration::from_secs(2));
-        let answer = self.0.clone().introspect(request).await?;
-        principal(answer.into_inner())
+        request.set_timeout(PATIENCE);
+        principal(self.0.clone().introspect(request).await?.into_inner())
     }
 }
 

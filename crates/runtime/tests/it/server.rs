@@ -7,12 +7,12 @@ use proto::access::v1::tokens_client::TokensClient;
 use proto::access::v1::tokens_server::{Tokens, TokensServer};
 use proto::access::v1::{self as pb};
 use proto::reason;
-use runtime::auth::{Introspect, Peers, Principal, ServiceAuth};
+use runtime::auth::{Introspect, Peers, Principal, RemoteIntrospection, ServiceAuth};
 use runtime::client::{self, Identity, Outbound};
 use runtime::secret::{Hash, Secret};
 use runtime::server::{GrpcListener, Limits, Services};
 use runtime::{Actor, ActorKind, Caller, Clock, Code, Lifecycle, Problem};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tonic::{Request, Response, Status, async_trait};
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
@@ -48,7 +48,8 @@ impl Tokens for Mirror {
         &self,
         _: Request<pb::IntrospectRequest>,
     ) -> Result<Response<pb::Principal>, Status> {
-        Ok(Response::new(pb::Principal::default()))
+        let eve = Actor::new(ActorKind::User, "eve", "eve");
+        Ok(Response::new(pb::Principal { actor: Some((&eve).into()), ..pb::Principal::default() }))
     }
 
     async fn who_am_i(
@@ -173,4 +174,37 @@ async fn a_peer_that_is_away_reads_as_unavailable() {
     let problem = Problem::from(client.who_am_i(pb::WhoAmIRequest {}).await.unwrap_err());
     assert_eq!(problem.code(), Code::Unavailable);
     assert!(problem.is_transient());
+}
+
+/// A door before a listener that shuts on the first who come.
+async fn door_that_shuts(times: usize, behind: &http::Uri) -> http::Uri {
+    let door = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}", door.local_addr().unwrap()).parse().unwrap();
+    let behind = behind.authority().unwrap().to_string();
+    tokio::spawn(async move {
+        for visit in 0.. {
+            let (mut guest, _) = door.accept().await.unwrap();
+            if visit < times {
+                continue;
+            }
+            let mut inside = TcpStream::connect(&behind).await.unwrap();
+            tokio::spawn(async move {
+                let _ = tokio::io::copy_bidirectional(&mut guest, &mut inside).await;
+            });
+        }
+    });
+    address
+}
+
+#[tokio::test]
+async fn who_bears_a_token_is_asked_again_once_after_a_connection_that_broke() {
+    let running = Running::start().await;
+    let ask = async |times| {
+        let door = door_that_shuts(times, &running.address).await;
+        let channel = client::connect(&door, Identity::of(&Secret::new("slw_approval")));
+        RemoteIntrospection::new(channel).introspect(Hash::of("t")).await
+    };
+    assert_eq!(ask(1).await.unwrap().actor.id, "eve");
+    let problem = ask(usize::MAX).await.unwrap_err();
+    assert!(problem.is_transient(), "{problem:?}");
 }

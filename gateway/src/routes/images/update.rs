@@ -7,7 +7,7 @@
 use proto::access::v1::WhoAmIRequest;
 use proto::reason;
 use proto::registry::v1 as pb;
-use runtime::{Code, Problem};
+use runtime::auth::permission_missing;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -209,8 +209,5 @@ async fn require(relay: &Relay, write: bool, approve: bool) -> Result<(), Fault>
         .filter(|(_, needed)| *needed)
         .find(|(name, _)| !who.permissions.iter().any(|held| held == name));
     let Some((permission, _)) = missing else { return Ok(()) };
-    let message = format!("the caller may not do this; it needs the permission `{permission}`");
-    Err(Problem::new(Code::PermissionDenied, reason::PERMISSION_MISSING, message)
-        .with("permission", permission)
-        .into())
+    Err(permission_missing("caller", permission).into())
 }

@@ -3,6 +3,7 @@
 //! All of them take a reason for the record, `Idempotency-Key` and `If-Match`, and answer where the
 //! rollout stands now. One that does not fit the state is refused with the state in `details.state`.
 
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use proto::rollout::v1 as pb;
 use proto::rollout::v1::rollouts_client::RolloutsClient;
 use serde::{Deserialize, Serialize};
@@ -116,42 +117,45 @@ fn steered(message: &str, reason: Option<String>, rollout: pb::Rollout) -> Tagge
     Tagged::new(rollout.etag, body)
 }
 
-/// What a command comes with.
-struct Order {
+/// What a command comes with: who gives it, to which rollout, bound to what, and its body.
+struct Order<B> {
+    relay: Relay,
     id: String,
     request_id: String,
     etag: String,
-    reason: Option<String>,
+    body: B,
 }
 
-impl Order {
-    fn new(
-        At(id): At<String>,
-        IdempotencyKey(request_id): IdempotencyKey,
-        if_match: IfMatch,
-        reason: Option<String>,
-    ) -> Self {
-        Self { id, request_id, etag: if_match.text(), reason }
-    }
+impl<B: FromRequest<App, Rejection = Fault>> FromRequest<App> for Order<B> {
+    type Rejection = Fault;
 
+    async fn from_request(request: Request, app: &App) -> Result<Self, Fault> {
+        let (mut parts, body) = request.into_parts();
+        let Ok(relay) = Relay::from_request_parts(&mut parts, app).await;
+        let At(id) = At::from_request_parts(&mut parts, app).await?;
+        let IdempotencyKey(request_id) =
+            IdempotencyKey::from_request_parts(&mut parts, app).await?;
+        let etag = IfMatch::from_request_parts(&mut parts, app).await?.text();
+        let body = B::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(Self { relay, id, request_id, etag, body })
+    }
+}
+
+impl Order<OptionalBody<Why>> {
     /// Gives a plain command.
     async fn give(
         self,
-        relay: &Relay,
         message: &str,
         call: impl AsyncFnOnce(
             RolloutsClient<Line>,
             pb::RolloutCommand,
         ) -> Result<Response<pb::Rollout>, Refusal>,
     ) -> Result<Tagged<Steered>, Fault> {
-        let command = pb::RolloutCommand {
-            id: self.id,
-            reason: self.reason.clone().unwrap_or_default(),
-            request_id: self.request_id,
-            etag: self.etag,
-        };
+        let Self { relay, id, request_id, etag, body: OptionalBody(Why { reason }) } = self;
+        let told = reason.clone().unwrap_or_default();
+        let command = pb::RolloutCommand { id, reason: told, request_id, etag };
         let rollout = call(relay.rollouts(), command).await?.into_inner();
-        Ok(steered(message, self.reason, rollout))
+        Ok(steered(message, reason, rollout))
     }
 }
 
@@ -166,15 +170,8 @@ impl Order {
         (status = 409, description = "It is not pending.", body = crate::error::FlatError),
     ),
 )]
-async fn start_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    OptionalBody(Why { reason }): OptionalBody<Why>,
-) -> Result<Tagged<Steered>, Fault> {
-    let order = Order::new(id, key, if_match, reason);
-    order.give(&relay, "Rollout started", async |mut to, ask| to.start_rollout(ask).await).await
+async fn start_rollout(order: Order<OptionalBody<Why>>) -> Result<Tagged<Steered>, Fault> {
+    order.give("Rollout started", async |mut to, ask| to.start_rollout(ask).await).await
 }
 
 /// Pause a rollout
@@ -188,15 +185,8 @@ async fn start_rollout(
         (status = 409, description = "It does not run.", body = crate::error::FlatError),
     ),
 )]
-async fn pause_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    OptionalBody(Why { reason }): OptionalBody<Why>,
-) -> Result<Tagged<Steered>, Fault> {
-    let order = Order::new(id, key, if_match, reason);
-    order.give(&relay, "Rollout paused", async |mut to, ask| to.pause_rollout(ask).await).await
+async fn pause_rollout(order: Order<OptionalBody<Why>>) -> Result<Tagged<Steered>, Fault> {
+    order.give("Rollout paused", async |mut to, ask| to.pause_rollout(ask).await).await
 }
 
 /// Resume a rollout
@@ -210,15 +200,8 @@ async fn pause_rollout(
         (status = 409, description = "It is not paused.", body = crate::error::FlatError),
     ),
 )]
-async fn resume_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    OptionalBody(Why { reason }): OptionalBody<Why>,
-) -> Result<Tagged<Steered>, Fault> {
-    let order = Order::new(id, key, if_match, reason);
-    order.give(&relay, "Rollout resumed", async |mut to, ask| to.resume_rollout(ask).await).await
+async fn resume_rollout(order: Order<OptionalBody<Why>>) -> Result<Tagged<Steered>, Fault> {
+    order.give("Rollout resumed", async |mut to, ask| to.resume_rollout(ask).await).await
 }
 
 /// Roll a rollout back
@@ -233,16 +216,8 @@ async fn resume_rollout(
         (status = 409, description = "It has ended.", body = crate::error::FlatError),
     ),
 )]
-async fn roll_back_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    OptionalBody(Why { reason }): OptionalBody<Why>,
-) -> Result<Tagged<Steered>, Fault> {
-    let order = Order::new(id, key, if_match, reason);
-    let message = "Rollout is rolling back";
-    order.give(&relay, message, async |mut to, ask| to.roll_back_rollout(ask).await).await
+async fn roll_back_rollout(order: Order<OptionalBody<Why>>) -> Result<Tagged<Steered>, Fault> {
+    order.give("Rollout is rolling back", async |mut to, ask| to.roll_back_rollout(ask).await).await
 }
 
 /// Retry failed devices
@@ -257,16 +232,10 @@ async fn roll_back_rollout(
          body = crate::error::FlatError),
     ),
 )]
-async fn retry_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    OptionalBody(Why { reason }): OptionalBody<Why>,
-) -> Result<Tagged<Steered>, Fault> {
-    let order = Order::new(id, key, if_match, reason);
-    let message = "Failed devices are tried again";
-    order.give(&relay, message, async |mut to, ask| to.retry_failed(ask).await).await
+async fn retry_rollout(order: Order<OptionalBody<Why>>) -> Result<Tagged<Steered>, Fault> {
+    order
+        .give("Failed devices are tried again", async |mut to, ask| to.retry_failed(ask).await)
+        .await
 }
 
 /// Promote a batch
@@ -281,14 +250,8 @@ async fn retry_rollout(
          body = crate::error::FlatError),
     ),
 )]
-async fn promote_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    Body(Promotion { batch }): Body<Promotion>,
-) -> Result<Tagged<Steered>, Fault> {
-    let Order { id, request_id, etag, .. } = Order::new(id, key, if_match, None);
+async fn promote_rollout(order: Order<Body<Promotion>>) -> Result<Tagged<Steered>, Fault> {
+    let Order { relay, id, request_id, etag, body: Body(Promotion { batch }) } = order;
     let request = pb::PromoteBatchRequest { id, batch, request_id, etag };
     let rollout = relay.rollouts().promote_batch(request).await?.into_inner();
     Ok(steered(&format!("Batch {batch} promoted"), None, rollout))
@@ -308,13 +271,10 @@ async fn promote_rollout(
     ),
 )]
 async fn cancel_rollout(
-    relay: Relay,
-    id: At<String>,
-    key: IdempotencyKey,
-    if_match: IfMatch,
-    OptionalBody(Cancellation { reason, mode }): OptionalBody<Cancellation>,
+    order: Order<OptionalBody<Cancellation>>,
 ) -> Result<Tagged<Steered>, Fault> {
-    let Order { id, request_id, etag, reason } = Order::new(id, key, if_match, reason);
+    let Order { relay, id, request_id, etag, body: OptionalBody(Cancellation { reason, mode }) } =
+        order;
     let request = pb::CancelRolloutRequest {
         id,
         reason: reason.clone().unwrap_or_default(),

@@ -98,14 +98,8 @@ fn rank(status: StatusCode) -> u8 {
     }
 }
 
-/// The documents say the same of an image that is unknown, waits or was rejected.
 fn error(code: &str) -> String {
-    match code {
-        reason::IMAGE_PENDING | reason::IMAGE_REJECTED => title(reason::IMAGE_NOT_APPROVED),
-        reason::TAG_NOT_LISTED => title(reason::TAG_NOT_FOUND),
-        "" => title(reason::IMAGE_NOT_APPROVED),
-        code => title(code),
-    }
+    if code.is_empty() { title(reason::IMAGE_NOT_APPROVED) } else { title(code) }
 }
 
 fn action(code: &str) -> Option<&'static str> {

@@ -17,8 +17,25 @@ pub(super) fn recognise(body: &Value) -> bool {
         && body.get("repository").is_some_and(Value::is_object)
 }
 
-/// Reads a body.
+/// Reads a body. Docker Hub speaks for itself: a name with another host is refused.
 pub(crate) fn parse(_: &Headers, body: &Value) -> Parsed {
+    read(body, |name| {
+        Repository::from_parts(Some(DOCKER_HUB), None, name).map_err(|error| match error {
+            imageref::Error::TwoHosts { .. } => {
+                format!("{error}; send it to a receiver of the vendor `generic`")
+            }
+            error => error.to_string(),
+        })
+    })
+}
+
+/// Reads a body of this shape whose name may begin with the host of another registry, as scripts
+/// write it that tell of pushes wherever they are.
+pub(super) fn parse_any_host(body: &Value) -> Parsed {
+    read(body, |name| Repository::parse(name).map_err(|error| error.to_string()))
+}
+
+fn read(body: &Value, named: impl Fn(&str) -> Result<Repository, String>) -> Parsed {
     if !recognise(body) {
         return Parsed::reject(
             "the body has no `repository` and `push_data` as Docker Hub sends them",
@@ -28,7 +45,7 @@ pub(crate) fn parse(_: &Headers, body: &Value) -> Parsed {
     if let Some(kind) = text(push, "media_type").filter(|kind| !is_image(kind)) {
         return Parsed::ignore(format!("{} is not a container image", shown(kind)));
     }
-    let repository = match read_repository(repository) {
+    let repository = match read_repository(repository, named) {
         Ok(repository) => repository,
         Err(problem) => return Parsed::reject(problem),
     };
@@ -60,19 +77,23 @@ fn is_image(media_type: &str) -> bool {
         .any(|prefix| media_type.starts_with(prefix))
 }
 
-fn read_repository(repository: &Value) -> Result<Repository, String> {
-    let named = match (text(repository, "repo_name"), text(repository, "name")) {
-        (Some(name), _) => Repository::from_parts(Some(DOCKER_HUB), None, name),
+fn read_repository(
+    repository: &Value,
+    named: impl Fn(&str) -> Result<Repository, String>,
+) -> Result<Repository, String> {
+    let read = match (text(repository, "repo_name"), text(repository, "name")) {
+        (Some(name), _) => named(name),
         // Another vendor's body looks alike and names its own registry by region only.
         (None, Some(_)) if repository.get("repo_full_name").is_some() => {
             return Err("`repository.repo_name` is missing; is this from Docker Hub?".to_owned());
         }
         (None, Some(name)) => {
             Repository::from_parts(Some(DOCKER_HUB), text(repository, "namespace"), name)
+                .map_err(|error| error.to_string())
         }
         (None, None) => return Err("`repository.repo_name` is missing".to_owned()),
     };
-    named.map_err(|error| format!("`repository.repo_name`: {error}"))
+    read.map_err(|error| format!("`repository.repo_name`: {error}"))
 }
 
 /// Seconds since 1970, formerly as a float.

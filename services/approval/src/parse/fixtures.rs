@@ -78,7 +78,8 @@ fn every_vendors_bodies_are_read_as_they_are_meant() {
 fn one_address_for_all_reads_the_same_as_the_vendors_own() {
     let generic = Vendor::from_word("generic").unwrap();
     for word in ["dockerhub", "github"] {
-        for case in ours(&format!("{word}.json")) {
+        let all = ours(&format!("{word}.json"));
+        for case in all.into_iter().filter(|case| case["own_only"] != true) {
             let body = case["body"].to_string();
             let vendor = Vendor::from_word(word).unwrap();
             let own = parse(vendor, &headers(&case), body.as_bytes());

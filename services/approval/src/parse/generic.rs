@@ -1,7 +1,8 @@
 //! Any of the vendors that are understood, told apart by headers and members.
 //!
 //! For receivers whose one address is given to several registries. What belongs to a vendor that is
-//! not understood is refused, even where its body looks like another's.
+//! not understood is refused, even where its body looks like another's. In a body of Docker Hub's
+//! shape the name may have a host; whether the receiver may speak for it is decided like any other.
 
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ pub(crate) fn parse(headers: &Headers, body: &Value) -> Parsed {
         return github::parse(headers, body);
     }
     if dockerhub::recognise(body) {
-        return dockerhub::parse(headers, body);
+        return dockerhub::parse_any_host(body);
     }
     Parsed::reject(
         "the body has no fields of a webhook that is read here: Docker Hub's or GitHub's",

@@ -1,13 +1,21 @@
 //! Pushes of one tag are decided one after the other, in the order in which they came.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use approval::Settings;
 use proto::approval::v1 as pb;
 use proto::approval::v1::push::State;
 use proto::types::v1 as types;
 
 use crate::fake::registry::{Answer, digest};
 use crate::world::{World, at_once, hub_at};
+
+/// Senders wait long, so that on a busy machine no push gives up asking for its digest: one that
+/// waits for it lets others pass.
+fn patient() -> Settings {
+    Settings { inline: Duration::from_secs(60), ..Settings::default() }
+}
 
 fn order(rollouts: &[crate::fake::rollout::Created]) -> Vec<String> {
     rollouts.iter().map(|created| created.request.request_id.clone()).collect()
@@ -25,7 +33,7 @@ async fn stored_order(world: &World) -> Vec<String> {
 
 #[tokio::test]
 async fn many_pushes_of_one_tag_at_once_are_asked_for_in_their_order() {
-    let world = Arc::new(World::start().await);
+    let world = Arc::new(World::start_with(patient()).await);
     world.demo_receiver().await;
     world.registry.approve("redis", &["7"]);
     let answers = at_once(20, |second| {
@@ -45,7 +53,7 @@ async fn many_pushes_of_one_tag_at_once_are_asked_for_in_their_order() {
 
 #[tokio::test]
 async fn two_replicas_keep_the_order_too() {
-    let world = Arc::new(World::start().await);
+    let world = Arc::new(World::start_with(patient()).await);
     world.demo_receiver().await;
     world.registry.approve("redis", &["7"]);
     let other = pb::pushes_client::PushesClient::new(world.replica().await);

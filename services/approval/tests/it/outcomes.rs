@@ -35,6 +35,21 @@ async fn an_internal_image_goes_on_unasked() {
 }
 
 #[tokio::test]
+async fn a_name_with_a_host_is_the_repository_there() {
+    let world = World::start().await;
+    world.demo_receiver().await;
+    world.registry.approve("ghcr.io/acme/agent", &["1"]);
+    let push = world.push(&hub("ghcr.io/acme/agent", "1")).await;
+    assert_eq!((push.decision(), push.outcome()), (Decision::Allow, Outcome::Rollout));
+    assert_eq!(
+        (push.registry.as_str(), push.repository.as_str()),
+        ("ghcr.io", "ghcr.io/acme/agent")
+    );
+    let push = world.push(&hub("quay.io/acme/agent", "1")).await;
+    assert_eq!((push.state(), codes(&push)[0]), (State::Denied, reason::SOURCE_NOT_AUTHORISED));
+}
+
+#[tokio::test]
 async fn an_approved_image_with_a_known_tag_goes_on() {
     let world = World::start().await;
     world.demo_receiver().await;
