@@ -16,6 +16,8 @@ use crate::{App, Error, advance, store};
 
 /// How long a registry elsewhere may take when nobody waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// The least it may take, also when its sender's time is nearly over: it goes on without the sender.
+const LEAST: Duration = Duration::from_millis(500);
 /// How soon to look again at a lane in which somebody else works.
 const BUSY: Duration = Duration::from_millis(25);
 
@@ -115,7 +117,7 @@ async fn to_rest(
         };
         if let Some(claimed) = claimed {
             let patience = end.saturating_duration_since(Instant::now());
-            let rested = run(app, claimed, moment, patience.max(BUSY)).await.ok()?;
+            let rested = run(app, claimed, moment, patience.max(LEAST)).await.ok()?;
             if rested.id == id {
                 return Some(rested);
             }
