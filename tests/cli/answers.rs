@@ -208,10 +208,10 @@ fn explain_tells_every_condition_and_the_line_to_type() {
         json!({
             "rollout": rollouts()["rollouts"][1],
             "checks": [
-                {"name": "not paused", "result": "fail", "detail": "3 failures in a row"},
+                {"name": "the rollout runs", "result": "fail", "detail": "3 failures in a row"},
                 {"name": "approved", "result": "pass", "detail": ""},
             ],
-            "blocked_by": "not paused: 3 failures in a row",
+            "blocked_by": "the rollout runs: 3 failures in a row",
             "next_step": format!("slipway rollout resume {B}"),
         }),
     );
@@ -219,10 +219,10 @@ fn explain_tells_every_condition_and_the_line_to_type() {
     assert_snapshot!(run.answer(), @r"
     redis:7.5-alpine  paused: 3 failures in a row
 
-    x not paused  3 failures in a row
+    x the rollout runs  3 failures in a row
     v approved
 
-    it waits for not paused: 3 failures in a row
+    not met: the rollout runs: 3 failures in a row
     ");
     assert_eq!(run.err, format!("next: slipway rollout resume {B}\n"));
 }

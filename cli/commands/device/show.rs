@@ -157,7 +157,7 @@ pub async fn explain(session: &Session, typed: &str) -> Result {
     say_checks(out, &checks)?;
     if !blocked_by.is_empty() {
         out.say("")?;
-        out.say(&format!("it waits until {}", text::clean(&blocked_by)))?;
+        out.say(&format!("not met: {}", text::clean(&blocked_by)))?;
     }
     if let Some(next) = next_step(&device, typed) {
         out.note(&format!("next: {next}"));

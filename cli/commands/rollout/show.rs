@@ -217,7 +217,7 @@ pub async fn explain(session: &Session, typed: &str) -> Result {
     // What is over waits for nothing, whatever it ended by.
     if !explained.blocked_by.is_empty() && !rollout.is_over() {
         out.say("")?;
-        out.say(&format!("it waits until {}", text::clean(&explained.blocked_by)))?;
+        out.say(&format!("not met: {}", text::clean(&explained.blocked_by)))?;
     }
     if !explained.next_step.is_empty() {
         out.note(&format!("next: {}", text::clean(&explained.next_step)));

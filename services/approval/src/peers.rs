@@ -188,9 +188,9 @@ impl Peers {
         &self,
         repository: &str,
     ) -> Result<Vec<rollout::Release>, Problem> {
-        let message = rollout::ListRevokedReleasesRequest { repository: repository.to_owned() };
+        let message = rollout::GetRevokedReleasesRequest { repository: repository.to_owned() };
         let request = patiently(Request::new(message));
-        Ok(answered(self.rollouts.clone().list_revoked_releases(request).await)?.releases)
+        Ok(answered(self.rollouts.clone().get_revoked_releases(request).await)?.releases)
     }
 
     /// Gives the approval of a release back.

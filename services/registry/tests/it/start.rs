@@ -18,7 +18,9 @@ impl Files {
         };
         write("database-url", database_url);
         write("token", "slw_registry");
-        write("peers", &Peers::line("approval", &Hash::of("slw_approval")));
+        let peers = ["registry", "approval"]
+            .map(|name| Peers::line(name, &Hash::of(&format!("slw_{name}"))));
+        write("peers", &peers.concat());
         Self(folder)
     }
 

@@ -270,10 +270,10 @@ impl Service for Rollouts {
         Ok(Response::new(pb::RevokeReleaseResponse { rollout_ids }))
     }
 
-    async fn list_revoked_releases(
+    async fn get_revoked_releases(
         &self,
-        request: Request<pb::ListRevokedReleasesRequest>,
-    ) -> Result<Response<pb::ListRevokedReleasesResponse>, Status> {
+        request: Request<pb::GetRevokedReleasesRequest>,
+    ) -> Result<Response<pb::GetRevokedReleasesResponse>, Status> {
         let repository = request.into_inner().repository;
         let mut db = self.0.pool.acquire().await.map_err(Error::from)?;
         let revoked = store::release::revoked(&mut db, &repository).await?;
@@ -283,7 +283,7 @@ impl Service for Rollouts {
             digest: digest.unwrap_or_default(),
             ..Default::default()
         });
-        Ok(Response::new(pb::ListRevokedReleasesResponse { releases: releases.collect() }))
+        Ok(Response::new(pb::GetRevokedReleasesResponse { releases: releases.collect() }))
     }
 
     async fn restore_release(

@@ -78,8 +78,8 @@ async fn a_release_that_is_approved_again_can_be_resumed() {
     slipway.rollouts().revoke_release(revoke).await.unwrap();
 
     let list = async || {
-        let request = pb::ListRevokedReleasesRequest { repository: REDIS.to_owned() };
-        slipway.rollouts().list_revoked_releases(request).await.unwrap().into_inner().releases
+        let request = pb::GetRevokedReleasesRequest { repository: REDIS.to_owned() };
+        slipway.rollouts().get_revoked_releases(request).await.unwrap().into_inner().releases
     };
     let revoked = list().await;
     assert_eq!(revoked.len(), 1);

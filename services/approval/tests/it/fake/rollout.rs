@@ -74,13 +74,13 @@ impl Rollout {
                     std::future::ready(Ok(pb::RevokeReleaseResponse::default()))
                 })
             })
-            .route("/slipway.rollout.v1.Rollouts/ListRevokedReleases", {
+            .route("/slipway.rollout.v1.Rollouts/GetRevokedReleases", {
                 let state = state.clone();
-                unary(move |request: Request<pb::ListRevokedReleasesRequest>| {
+                unary(move |request: Request<pb::GetRevokedReleasesRequest>| {
                     let repository = request.into_inner().repository;
                     let mut releases = state.lock().unwrap().stopped.clone();
                     releases.retain(|release| release.repository == repository);
-                    std::future::ready(Ok(pb::ListRevokedReleasesResponse { releases }))
+                    std::future::ready(Ok(pb::GetRevokedReleasesResponse { releases }))
                 })
             })
             .route("/slipway.rollout.v1.Rollouts/RestoreRelease", {
