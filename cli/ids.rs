@@ -4,9 +4,9 @@ use serde_json::Value;
 
 use crate::client::Request;
 use crate::failure::{Exit, Failure, Result};
-use crate::nearest::nearest;
 use crate::output::text;
 use crate::session::Session;
+use runtime::nearest::nearest;
 
 /// The fewest characters of an id that are shown and taken.
 const LEAST: usize = 8;

@@ -6,8 +6,8 @@ use serde_json::Value;
 use crate::client::{Answer, Request, read};
 use crate::documents::image::{Image, Tag};
 use crate::failure::{Exit, Failure, Result};
-use crate::nearest::nearest;
 use crate::session::Session;
+use runtime::nearest::nearest;
 
 /// How many images are looked through for the nearest name.
 const LOOKED_THROUGH: usize = 1_000;

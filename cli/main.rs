@@ -25,7 +25,6 @@ mod failure;
 mod ids;
 mod images;
 mod migrate;
-mod nearest;
 mod options;
 mod output;
 mod psql;

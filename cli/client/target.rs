@@ -156,7 +156,7 @@ pub fn parse_url(text: &str) -> Result<Url> {
 pub fn unknown_context(name: &str, contexts: &Contexts) -> Failure {
     let names = contexts.contexts.keys().map(String::as_str);
     let failure = Failure::new(Exit::NotFound, format!("there is no context `{name}`"));
-    match crate::nearest::nearest(name, names) {
+    match runtime::nearest::nearest(name, names) {
         Some(nearest) => failure.hint(format!("did you mean `{nearest}`?")),
         None => failure.hint("`slipway context list` shows those there are"),
     }

@@ -9,10 +9,10 @@ use crate::client::Request;
 use crate::complete::{self, FLEETS};
 use crate::documents::device::{Fleet, Service};
 use crate::failure::{Exit, Failure, Outcome, Result};
-use crate::nearest::nearest;
 use crate::output::table::Facts;
 use crate::output::{Cell, Table, Token, text};
 use crate::session::Session;
+use runtime::nearest::nearest;
 
 /// Verbs of `slipway fleet`.
 #[derive(Debug, Subcommand)]

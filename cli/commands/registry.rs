@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 use crate::client::{Page, Request};
 use crate::complete::{self, REGISTRIES};
 use crate::failure::{Exit, Failure, Outcome, Result};
-use crate::nearest::nearest;
 use crate::output::{Table, Token, text};
 use crate::session::{Session, body};
+use runtime::nearest::nearest;
 
 /// Verbs of `slipway registry`.
 #[derive(Debug, Subcommand)]

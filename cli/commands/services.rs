@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::documents::device::Service;
 use crate::failure::{Exit, Failure, Result};
 use crate::images;
-use crate::nearest::nearest;
 use crate::session::read_document;
+use runtime::nearest::nearest;
 
 /// What shall run.
 #[derive(Debug, Clone, Default, clap::Args)]

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 use crate::client::Request;
 use crate::documents::Actor;
 use crate::failure::{Exit, Failure, Outcome, Result};
-use crate::nearest::nearest;
 use crate::output::{Cell, Table, Token as Weight, time};
 use crate::session::{Session, body, in_future};
+use runtime::nearest::nearest;
 
 /// Verbs of `slipway token`.
 #[derive(Debug, Subcommand)]

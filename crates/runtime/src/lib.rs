@@ -34,6 +34,7 @@ pub mod lifecycle;
 pub mod metrics;
 #[cfg(feature = "postgres")]
 pub mod migrate;
+pub mod nearest;
 #[cfg(feature = "postgres")]
 pub mod outbox;
 pub mod page;

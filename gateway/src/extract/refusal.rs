@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 
 use runtime::Problem;
+use runtime::nearest::nearest;
 
 /// The problem with what stands at `path`, of which a reader said `message`. Of a member that is not
 /// known or not there the message has the name, and the path may lead to what should hold it.
@@ -50,7 +51,7 @@ fn without_position(message: &str) -> &str {
 fn not_known(name: &str, expected: &str) -> String {
     let known = names_in(expected);
     let mut sentence = "is not known here; ".to_owned();
-    if let Some(near) = nearest(name, &known) {
+    if let Some(near) = nearest(name, known.iter().copied()) {
         write!(sentence, "did you mean `{near}`? ").expect("a text takes more text");
     }
     sentence + &choice(&known)
@@ -110,51 +111,9 @@ fn names_in(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
-/// The name that was likely meant: one that is at most a third of its letters away.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let measured = known.iter().map(|other| (distance(name, other), *other));
-    let (away, near) = measured.min()?;
-    (away * 3 <= near.chars().count().max(3)).then_some(near)
-}
-
-/// How many letters must be changed, added or taken away, or swapped with the next one.
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<_>, Vec<_>) = (from.chars().take(64).collect(), to.chars().collect());
-    let mut rows = vec![(0..=to.len()).collect::<Vec<_>>()];
-    for (i, a) in from.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, b) in to.iter().enumerate() {
-            let changed = rows[i][j] + usize::from(a != b);
-            let mut best = changed.min(rows[i][j + 1] + 1).min(row[j] + 1);
-            if i > 0 && j > 0 && *a == to[j - 1] && from[i - 1] == *b {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[from.len()][to.len()]
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn what_was_likely_meant_is_named() {
-        let known = ["category", "limit", "status"];
-        for (name, near) in [
-            ("statu", Some("status")),
-            ("statsu", Some("status")),
-            ("Limit", Some("limit")),
-            ("colour", None),
-            ("", None),
-        ] {
-            assert_eq!(nearest(name, &known), near, "{name}");
-        }
-    }
 
     #[test]
     fn a_sentence_names_a_thing_once_and_says_what_belongs_there() {
@@ -182,14 +141,6 @@ mod tests {
             ("limit", "odd", "`limit`: odd; correct it or leave it out"),
         ] {
             assert_eq!(told(path, message).message(), sentence);
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn a_distance_is_none_only_from_the_same_and_the_same_both_ways(a in "[ab]{0,6}", b in "[ab]{0,6}") {
-            prop_assert_eq!(distance(&a, &b) == 0, a == b);
-            prop_assert_eq!(distance(&a, &b), distance(&b, &a));
         }
     }
 }
