@@ -21,10 +21,12 @@ use tracing::{Instrument as _, Span};
 use uuid::Uuid;
 
 use crate::app::App;
+use crate::assignment::Assignment;
 use crate::change;
 use crate::error::Error;
 use crate::frozen::Frozen;
 use crate::plan::{self, Batch, Plan, Step, View};
+use crate::policy::Rules;
 use crate::rollout::{Rollout, RolloutId};
 use crate::store::lease::Lease;
 use crate::store::outlook::Outlook;
@@ -126,16 +128,30 @@ async fn work_off_due(app: &App, lease: Lease, now: DateTime<Utc>) -> Result<boo
         let is_online = online.contains(&stored.try_.device);
         match stored.try_.on_due(is_online, &frozen.rules, now) {
             Some(change) => changes.push((stored, change)),
-            None => waiting.push(stored.id),
+            None => {
+                waiting.push((stored.id, again_at(&stored.try_, is_online, &frozen.rules, now)))
+            }
         }
     }
     let any = !changes.is_empty();
-    // Nothing to do for them before the device is heard of: look again when it is, or in a while.
-    store::assignment::postpone(&mut tx, &waiting, now + POSTPONE).await?;
+    store::assignment::postpone(&mut tx, &waiting).await?;
     let targets = change::apply(&mut tx, &app.outbox, &frozen, changes, now).await?;
     app.outbox.commit(tx).await?;
     app.deliver(targets, now);
     Ok(any)
+}
+
+/// When to look again at a try for which there is nothing to do: at its own time when its device is
+/// there, else in a while.
+fn again_at(
+    try_: &Assignment,
+    is_online: bool,
+    rules: &Rules,
+    now: DateTime<Utc>,
+) -> DateTime<Utc> {
+    let later = now + POSTPONE;
+    let own = try_.due_at(rules).filter(|at| is_online && *at > now);
+    own.unwrap_or(later)
 }
 
 /// How long a timer rests whose device has to be heard of first.

@@ -320,7 +320,9 @@ pub fn is_complete(batch: &Batch) -> bool {
 /// How many more devices must succeed before the next batch may begin.
 #[must_use]
 pub fn missing_evidence(batch: &Batch, min_sample: u32) -> u32 {
-    let speaking = batch.size.saturating_sub(batch.tally.left_out());
+    // A substitute adds nothing to what is asked of the batch it joins, and takes from the other.
+    let devices = batch.size.min(batch.tally.devices());
+    let speaking = devices.saturating_sub(batch.tally.left_out());
     if speaking == 0 {
         return 0;
     }

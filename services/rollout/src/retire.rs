@@ -95,17 +95,13 @@ async fn let_go(
 /// What becomes of a try whose device is gone: it says nothing about the release; a way back that it
 /// had begun stays open for ever.
 fn gone(try_: &Assignment, now: DateTime<Utc>) -> Change {
-    match try_.state {
-        State::Reverting => {
-            let mut next = try_.clone().ended(State::RevertFailed, reason::DEVICE_REVOKED);
-            next.decided_at = try_.decided_at.or(Some(now));
-            Change { assignment: next, effect: Effect::None }
-        }
-        _ => Change {
-            assignment: try_.clone().ended(State::Skipped, reason::DEVICE_REVOKED),
-            effect: Effect::Restore,
-        },
+    if try_.state == State::Reverting {
+        let mut next = try_.clone().ended(State::RevertFailed, reason::DEVICE_REVOKED);
+        next.decided_at = try_.decided_at.or(Some(now));
+        return Change { assignment: next, effect: Effect::None };
     }
+    let left_out = try_.clone().ended(State::Skipped, reason::DEVICE_REVOKED);
+    Change { assignment: left_out, effect: Effect::Restore }
 }
 
 /// A device as events name it.

@@ -100,7 +100,10 @@ pub async fn give_back(
     let rollout = store::rollout::get(db, id).await?;
     store::release::set_revoked(db, id, "").await?;
     if rollout.state == State::Paused && rollout.state_reason == reason::APPROVAL_LOST {
-        let back = Trip::approval_lost("the release is approved again; resume the rollout");
+        let back = Trip {
+            reason: reason::APPROVAL_LOST,
+            detail: "the release is approved again; resume the rollout".to_owned(),
+        };
         store::rollout::set_state(db, id, State::Paused, &back, now).await?;
     }
     Ok(())

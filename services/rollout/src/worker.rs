@@ -114,11 +114,7 @@ fn close_sessions(app: &App, mut closed: mpsc::UnboundedReceiver<(Uuid, i64)>) {
                 () = app.lifecycle.cut_off() => break,
                 () = app.lifecycle.stopping(), if app.sessions.devices().is_empty() && closed.is_empty() => break,
             }
-            let stored = async {
-                let mut db = app.pool.acquire().await?;
-                store::session::close(&mut db, &batch).await
-            };
-            if let Err(error) = stored.await {
+            if let Err(error) = went_away(&app, &batch).await {
                 tracing::warn!("{} closed sessions could not be stored: {error}", batch.len());
             }
             batch.clear();
@@ -129,6 +125,22 @@ fn close_sessions(app: &App, mut closed: mpsc::UnboundedReceiver<(Uuid, i64)>) {
         Ok::<(), Infallible>(())
     });
 }
+
+/// Stores that sessions have ended. Updates that these devices have not begun to install are put off
+/// unless they are soon back.
+async fn went_away(app: &App, sessions: &[(Uuid, i64)]) -> Result<(), Error> {
+    let devices: Vec<_> = sessions.iter().map(|(device, _)| *device).collect();
+    let mut tx = app.pool.begin().await?;
+    let soon = database::now(&mut tx, &app.clock).await? + BACK_SOON;
+    store::session::close(&mut tx, sessions).await?;
+    let rollouts = store::assignment::look_soon(&mut tx, &devices, soon).await?;
+    tx.commit().await?;
+    drive::wake(app, &rollouts, soon).await;
+    Ok(())
+}
+
+/// How long a device may be away before its update is put off.
+const BACK_SOON: Duration = Duration::from_secs(30);
 
 /// Says that this replica lives. On real time, because other replicas judge it by the database's.
 fn beat(app: &App) {

@@ -47,13 +47,14 @@ pub(crate) async fn keys(db: &mut PgConnection, now: DateTime<Utc>) -> Result<u6
     Ok(done.rows_affected())
 }
 
-/// Removes settled pushes; those that wait stay.
+/// Removes settled pushes; those that wait stay, and what waited for long is kept from its end on.
 pub(crate) async fn pushes(db: &mut PgConnection, before: DateTime<Utc>) -> Result<u64, Error> {
     let done = sqlx::query!(
         "delete from approval.pushes \
          where id in (select id from approval.pushes \
-             where id < $1 and state in ('denied', 'done', 'ignored') limit $2)",
+             where id < $1 and updated_at < $2 and state in ('denied', 'done', 'ignored') limit $3)",
         first_id(before),
+        before,
         BATCH,
     )
     .execute(db)

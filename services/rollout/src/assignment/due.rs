@@ -16,14 +16,13 @@ impl Assignment {
             State::Verifying if self.is_soaked(rules, now) && online => {
                 Some(self.clone().succeed(now))
             }
-            State::Offered
-            | State::Acked
-            | State::Downloading
-            | State::Staged
-            | State::Installing
-            | State::Verifying
-                if self.is_late(now) =>
+            // It is looked at early when its stream has been away for a while.
+            State::Offered | State::Acked | State::Downloading | State::Staged
+                if !online || self.is_late(now) =>
             {
+                Some(self.timed_out(online, rules, now))
+            }
+            State::Installing | State::Verifying if self.is_late(now) => {
                 Some(self.timed_out(online, rules, now))
             }
             State::Reverting if self.is_late(now) => {
@@ -113,6 +112,15 @@ mod tests {
         assert_eq!((change.assignment.state, change.effect), (State::Deferred, Effect::Restore));
         let change = offered().on_due(true, &rules, at(120)).unwrap();
         assert!(matches!(change.effect, Effect::Retry(_)), "a connected device is tried again");
+    }
+
+    #[test]
+    fn a_device_that_is_away_before_the_swap_is_put_off_before_it_is_late() {
+        let rules = Rules::default();
+        assert_eq!(offered().on_due(true, &rules, at(30)), None);
+        let change = offered().on_due(false, &rules, at(30)).unwrap();
+        assert_eq!((change.assignment.state, change.effect), (State::Deferred, Effect::Restore));
+        assert_eq!(verifying(None).on_due(false, &rules, at(30)), None);
     }
 
     #[test]

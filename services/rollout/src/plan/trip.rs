@@ -21,7 +21,8 @@ impl Trip {
     /// The approval was taken back.
     #[must_use]
     pub fn approval_lost(why: &str) -> Self {
-        Self { reason: reason::APPROVAL_LOST, detail: why.to_owned() }
+        let detail = format!("{why}; approve it again, or cancel the rollout");
+        Self { reason: reason::APPROVAL_LOST, detail }
     }
 
     /// Too few devices can show that it works.

@@ -260,19 +260,40 @@ pub async fn lock_in(
     Ok(rows.into_iter().map(Stored::from).collect())
 }
 
-/// Lets timers rest until a later time.
-pub async fn postpone(
-    db: &mut PgConnection,
-    ids: &[i64],
-    until: DateTime<Utc>,
-) -> Result<(), Error> {
-    if ids.is_empty() {
+/// Lets timers rest, each until a later time.
+pub async fn postpone(db: &mut PgConnection, until: &[(i64, DateTime<Utc>)]) -> Result<(), Error> {
+    if until.is_empty() {
         return Ok(());
     }
-    sqlx::query!("update rollout.assignments set due_at = $2 where id = any($1)", ids, until)
-        .execute(db)
-        .await?;
+    sqlx::query!(
+        "update rollout.assignments as row set due_at = later.due_at \
+         from unnest($1::bigint[], $2::timestamptz[]) as later (id, due_at) where row.id = later.id",
+        &until.iter().map(|(id, _)| *id).collect::<Vec<_>>(),
+        &until.iter().map(|(_, at)| *at).collect::<Vec<_>>(),
+    )
+    .execute(db)
+    .await?;
     Ok(())
+}
+
+/// Lets tries of devices that went away before they swapped be looked at soon, and names their
+/// rollouts.
+pub async fn look_soon(
+    db: &mut PgConnection,
+    devices: &[Uuid],
+    at: DateTime<Utc>,
+) -> Result<Vec<Uuid>, Error> {
+    let rollouts = sqlx::query_scalar!(
+        "update rollout.assignments set due_at = $2 \
+         where device_id = any($1) and is_current and due_at > $2 \
+           and state in ('offered', 'acked', 'downloading', 'staged') \
+         returning rollout_id",
+        devices,
+        at,
+    )
+    .fetch_all(db)
+    .await?;
+    Ok(rollouts)
 }
 
 /// Sets tries that were put off because another rollout was changing the service on the queue again

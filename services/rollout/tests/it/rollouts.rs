@@ -211,6 +211,40 @@ async fn an_offline_device_is_put_off_and_catches_up() {
 }
 
 #[tokio::test]
+async fn a_device_that_leaves_while_it_downloads_holds_nobody_up() {
+    let slipway = Slipway::start().await;
+    slipway
+        .policy(|policy| {
+            policy.strategy = pb::Strategy::Auto.into();
+            policy.max_in_flight = Some(everybody());
+        })
+        .await;
+    let mut devices = slipway.fleet(2).await;
+    let rollout = slipway.rollout("8", '2').await;
+    slipway.drive().await;
+    devices[0].next_target().await;
+    devices[0].report_running().await;
+    devices[1].next_target().await;
+    let seen = devices[1].seen("cache", pb::Phase::Downloading, true);
+    devices[1].report(vec![seen]).await;
+    devices[1].disconnect(&slipway).await;
+    slipway.pass(60).await;
+    let parts = slipway.assignments(&rollout.id).await;
+    assert_eq!((tries(&parts, Try::Succeeded), tries(&parts, Try::Deferred)), (1, 1));
+    assert_eq!(slipway.get(&rollout.id).await.state(), State::Succeeded);
+
+    devices[1].connect().await;
+    slipway.drive().await;
+    if devices[1].wanted("cache").digest != digest('2') {
+        devices[1].next_target().await;
+    }
+    assert_eq!(devices[1].wanted("cache").digest, digest('2'));
+    devices[1].report_running().await;
+    slipway.pass(60).await;
+    assert_eq!(tries(&slipway.assignments(&rollout.id).await, Try::Succeeded), 2);
+}
+
+#[tokio::test]
 async fn a_rollout_whose_devices_are_all_away_waits_for_them() {
     let slipway = Slipway::start().await;
     slipway.policy(|policy| policy.strategy = pb::Strategy::Auto.into()).await;

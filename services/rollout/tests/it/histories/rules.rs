@@ -16,7 +16,11 @@ impl World {
         }
         assert!(!before.manual_gate, "nobody opened the gate");
         assert!(completed + before.soak <= self.now, "the batch before has not soaked");
-        let speaking = before.size.saturating_sub(tally.left_out());
+        // What it gave to earlier batches speaks there.
+        let begun = &self.batches[..number as usize - 1];
+        let planned: u32 = begun.iter().map(|batch| batch.size).sum();
+        assert!(plan::total(begun).devices() >= planned, "devices only move to earlier batches");
+        let speaking = before.size.min(tally.devices()).saturating_sub(tally.left_out());
         let needed = if speaking == 0 { 0 } else { speaking.min(5) };
         assert!(tally.succeeded >= needed, "{} of {needed} show that it works", tally.succeeded);
     }
