@@ -10,6 +10,8 @@ use runtime::nearest::nearest;
 
 /// The fewest characters of an id that are shown and taken.
 const LEAST: usize = 8;
+/// How many characters of an id tell it apart from those that come later.
+const LASTING: usize = 18;
 /// How many things are looked through for one that is named by a part of its id.
 const LOOKED_THROUGH: usize = 5_000;
 
@@ -101,9 +103,10 @@ pub fn shorten<'a>(ids: impl IntoIterator<Item = &'a str>) -> Vec<String> {
         .collect()
 }
 
-/// The first characters of one id.
+/// As much of one id as commands need that are to be typed later, when there are others: its moment
+/// and a random part. The least is the same for all that were made within a minute.
 pub fn short(id: &str) -> &str {
-    if is_whole(id) { &id[..LEAST] } else { id }
+    if is_whole(id) { &id[..LASTING] } else { id }
 }
 
 /// Whether the text may be the beginning of an id, long enough to be taken for one.
@@ -139,7 +142,7 @@ mod tests {
         assert_eq!(shorten([A, B]), ["0198f3a4-0000-7000-80", "0198f3a4-0000-7000-8a"]);
         assert_eq!(shorten([A, A]), ["0198f3a4", "0198f3a4"]);
         assert_eq!(shorten(["", "7"]), ["", "7"]);
-        assert_eq!((short(A), short("redis")), ("0198f3a4", "redis"));
+        assert_eq!((short(A), short("redis")), ("0198f3a4-0000-7000", "redis"));
     }
 
     #[test]

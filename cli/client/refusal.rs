@@ -183,7 +183,7 @@ mod tests {
                 "details": {"review_id": id},
             }),
         );
-        assert_eq!(held.hint_text(), Some("`slipway review show 0198f3c2`"));
+        assert_eq!(held.hint_text(), Some("`slipway review show 0198f3c2-0000-7000`"));
         let undo = json!({"message": "m", "details": {"undo_image": "redis:7.4"}});
         assert_eq!(refused(409, undo).hint_text(), Some("`slipway rollout create redis:7.4`"));
         let login = refused(401, Value::Null);

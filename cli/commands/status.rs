@@ -286,9 +286,9 @@ mod tests {
         assert_eq!(
             needs_you(&picture).render(Styles::plain()),
             "WHAT                  WHY                        NEXT\n\
-             rollout of redis:7.5  3 failures in a row        slipway rollout explain 0198f3a4\n\
-             rollout of redis:7.5  alice paused it            slipway rollout resume 0198f3a4\n\
-             review of memcached   new image, holds 2 pushes  slipway review show 0198f3a4\n\
+             rollout of redis:7.5  3 failures in a row        slipway rollout explain 0198f3a4-0000-7000\n\
+             rollout of redis:7.5  alice paused it            slipway rollout resume 0198f3a4-0000-7000\n\
+             review of memcached   new image, holds 2 pushes  slipway review show 0198f3a4-0000-7000\n\
              receiver hub          refused 14: bad signature  slipway receiver deliveries hub\n"
         );
     }

@@ -139,8 +139,8 @@ fn status_tells_what_runs_what_moves_and_who_is_needed() {
 
     Needs you
     WHAT                         WHY                       NEXT
-    rollout of redis:7.5-alpine  you: 3 failures in a row  slipway rollout explain 0198f2c0
-    review of redis:7.6-alpine   new tag, holds 1 push     slipway review show 0198f2c0
+    rollout of redis:7.5-alpine  you: 3 failures in a row  slipway rollout explain 0198f2c0-0000-7000
+    review of redis:7.6-alpine   new tag, holds 1 push     slipway review show 0198f2c0-0000-7000
 
     Under way
     ROLLOUT   IMAGE                            DONE  STATE        NEXT

@@ -31,7 +31,7 @@ fn a_refusal_tells_what_the_next_step_the_reason_and_the_request() {
     let run = Machine::signed_in(&server).run(&format!("review approve {A}"));
     assert_snapshot!(run.failure(4), @r"
     error: review `0198f3a4-0000-7000-8000-000000000001` asks for another person: you pushed this image
-      hint: another person with the role approver can vote; `slipway review show 0198f3a4`
+      hint: another person with the role approver can vote; `slipway review show 0198f3a4-0000-7000`
       reason: SELF_REVIEW  request: 7c1e
     ");
     let vote = server.only(&format!("POST /api/v1/approval-requests/{A}/approve"));
@@ -83,7 +83,7 @@ fn what_the_gate_refuses_has_a_code_of_its_own() {
     let run = Machine::signed_in(&server).run("rollout create memcached:1.6");
     assert_snapshot!(run.failure(6), @r"
     error: Image 'memcached' is not in the approved registry
-      hint: `slipway review show 0198f3a4`
+      hint: `slipway review show 0198f3a4-0000-7000`
       reason: IMAGE_NOT_APPROVED
     ");
     let asked = server.only("POST /api/v1/rollouts").body;
@@ -102,7 +102,7 @@ fn a_wrong_state_is_a_conflict() {
         }),
     );
     let run = Machine::signed_in(&server).run(&format!("rollout pause {A}"));
-    assert!(run.failure(5).contains("`slipway rollout explain 0198f3a4`"), "{run:?}");
+    assert!(run.failure(5).contains("`slipway rollout explain 0198f3a4-0000-7000`"), "{run:?}");
 }
 
 #[test]

@@ -28,7 +28,7 @@ fn a_pause_says_what_still_moves_and_how_to_go_on() {
         run.answer(),
         "Paused ghcr.io/edge/gateway:5.2.0; 41 devices finish what they began.\n"
     );
-    assert_eq!(run.err, "undo: slipway rollout resume 0198f3a4\n");
+    assert_eq!(run.err, "undo: slipway rollout resume 0198f3a4-0000-7000\n");
     let sent = server.only(&format!("POST /api/v1/rollouts/{A}/pause"));
     assert_eq!(sent.body, json!({"reason": "noon"}));
 }

@@ -79,7 +79,7 @@ fn a_push_tells_what_came_of_it_and_why() {
     let run = Machine::signed_in(&server).run("push list");
     insta::assert_snapshot!(run.answer(), @r"
     PUSH      IMAGE      CAME  STATE             WHY
-    0198f3a4  redis:7.4        became a rollout  slipway rollout show 0198f2c0
+    0198f3a4  redis:7.4        became a rollout  slipway rollout show 0198f2c0-0000-7000
     0198f3a4  redis:7.5        nothing to do     no enabled policy matches `redis:7.5`
     ");
 }
@@ -91,7 +91,7 @@ fn a_new_rollout_is_not_said_to_stand_still() {
     let server = Server::start().answers("POST /api/v1/rollouts", 201, &[], made);
     let run = Machine::signed_in(&server).run("rollout create redis:7.5");
     assert_eq!(run.answer(), "Made a rollout of redis:7.5 for 1 device.\n");
-    assert!(run.err.contains("slipway rollout start 0198f3a4"), "{run:?}");
+    assert!(run.err.contains("slipway rollout start 0198f3a4-0000-7000"), "{run:?}");
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn a_watch_that_is_out_of_patience_says_what_it_waited_for() {
     let run = Machine::signed_in(&server).run(&format!("rollout watch {A} --timeout 1s"));
     assert_snapshot!(run.failure(7), @r"
     error: waited 1 s for redis:7.5-alpine to end; it is in progress
-      hint: `slipway rollout explain 0198f3a4`
+      hint: `slipway rollout explain 0198f3a4-0000-7000`
     ");
 }
 

@@ -220,7 +220,7 @@ mod tests {
     fn the_next_step_goes_to_what_moves_the_device() {
         let moving = device();
         let told = next_step(&moving, "hall-7-0412");
-        assert_eq!(told.as_deref(), Some("slipway rollout explain 0198f3a4"));
+        assert_eq!(told.as_deref(), Some("slipway rollout explain 0198f3a4-0000-7000"));
         let good = Device { in_sync: true, ..device() };
         assert_eq!(next_step(&good, "hall-7-0412"), None);
         let revoked = Device { revoked: true, ..device() };
