@@ -25,7 +25,7 @@ impl Stage {
     /// What a step is doing now.
     pub fn of(batch: &Batch, now: DateTime<Utc>) -> Self {
         match (batch.state.as_str(), batch.soak_ends_at) {
-            ("soaking" | "complete", Some(end)) if end > now => Self::Soaking(end),
+            ("soaking", Some(end)) if end > now => Self::Soaking(end),
             ("soaking" | "complete", _) => Self::Complete,
             ("waiting", _) => Self::Waiting,
             ("stopped", _) if batch.tally.cancelled >= batch.size => Self::NotSent,

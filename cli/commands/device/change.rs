@@ -149,10 +149,12 @@ pub async fn token(session: &Session, typed: &str) -> Result {
     let (device, _) = find(session, typed).await?;
     let answer = command(session, &device, "token", json!({})).await?;
     let made: WithToken = answer.read()?;
-    let sentence = format!(
-        "Made a new token for {}; the old one ends when it is used, or after 24 h. It is not shown again.",
-        device.name
-    );
+    let old = if device.revoked {
+        "it has none beside it and may come back with it"
+    } else {
+        "the old one ends when it is used, or after 24 h"
+    };
+    let sentence = format!("Made a new token for {}; {old}. It is not shown again.", device.name);
     let undo = format!("none; `slipway device revoke {typed}` ends both");
     session.out.secret(answer.document(), &made.token, &sentence, &undo)
 }

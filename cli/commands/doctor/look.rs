@@ -23,7 +23,7 @@ const SOON: TimeDelta = TimeDelta::days(7);
 
 /// A failure as a finding.
 pub fn failed(name: &str, failure: &Failure) -> Finding {
-    let fix = failure.hint_text().unwrap_or("slipway context list").to_owned();
+    let fix = failure.hint_text().unwrap_or("slipway status, which shows who answers").to_owned();
     Finding::fail(name, failure.what(), fix)
 }
 

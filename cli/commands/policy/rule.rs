@@ -190,7 +190,10 @@ async fn change(session: &Session, known: &Value, rule: Value, yes: bool) -> Res
             policy.steps()
         ),
     };
-    let undo = "slipway policy apply FILE, with what `slipway policy show --json` printed before";
+    let undo = match policy.revision == before.revision {
+        true => "none needed; it was so before",
+        false => "slipway policy apply FILE, with what `slipway policy show --json` printed before",
+    };
     session.out.done(answer.document(), &sentence, undo)
 }
 

@@ -81,7 +81,7 @@ async fn open_key(db: &mut PgConnection, secret: &str, now: DateTime<Utc>) -> Re
     let Some(key) = store::key::lock(db, &Hash::of(secret.trim())).await? else {
         return refused(
             reason::ENROLMENT_KEY_UNKNOWN,
-            "the enrolment key is none; ask the operator for one",
+            "the enrolment key is not known here; an operator makes one with `slipway enrolment-key create`",
         );
     };
     if key.revoked_at.is_some() {
